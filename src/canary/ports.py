@@ -1,0 +1,280 @@
+"""What the domain asks of the world. Adapters live in `canary.blocks` and `canary.journal`.
+
+Shapes and units: times are unix seconds (UTC), durations seconds, shares 0–1. Every verb is idempotent:
+called twice with the same arguments it leaves the world as after the first call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from canary.plan.model import Arms, Signal
+
+Arm = Literal["canary", "baseline"]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The immutable identities of one target: what is to come, and what was observed before."""
+
+    candidate: str
+    stable: str
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How an internal user reaches the prepared candidate, at exposure 0. `headers` may be secret."""
+
+    url: str
+    headers: Mapping[str, str] = field(default=NOTHING, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What a target shows now: identity → share of users, 0–1, summing to 1.
+
+    Identities that serve nobody but are reachable (an idle colour) are listed with 0.
+    """
+
+    shares: Mapping[str, float]
+
+    def serving(self) -> str | None:
+        """The one identity that serves everybody, or None when the target is split."""
+        return next((identity for identity, share in self.shares.items() if share >= 1.0), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether a target shows the share it was asked for. `cannot tell` = it did not answer usably.
+
+    observed: the candidate's share of users it shows, 0–1.
+    routed:   arm → requests the target has sent to that arm since it started, finished or not, where it counts
+              them (a counter: it may restart from 0).
+    """
+
+    answer: Literal["yes", "no", "cannot tell"]
+    observed: float | None
+    detail: str
+    routed: Mapping[Arm, float] | None = None
+
+
+class Target(Protocol):
+    """A place where a release receives traffic. All verbs raise ProviderError or ProviderUnavailable."""
+
+    async def check_connection(self) -> None:
+        """Raises CredentialError (block, field) or ProviderUnavailable."""
+
+    async def prepare(self, release: Release) -> Access:
+        """Bring the candidate up at exposure 0, reachable by internal users only.
+
+        `release.stable` may be "" when it has not been observed yet. Raises CandidateUnhealthy.
+        """
+
+    async def observe(self) -> Exposure: ...
+
+    async def expose(self, release: Release, share: float, epoch: int) -> None:
+        """Ask for the share (0 is rollback, 1 is full). Success means accepted; `verify` tells whether it holds."""
+
+    async def verify(self, release: Release, share: float) -> Verification:
+        """Never raises ProviderError: what did not answer is `cannot tell`."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """What one arm of one signal added between two consecutive scrapes.
+
+    total:   requests, or counted opportunities (page views for a UI signal).
+    bad:     of these, bad ones (0 for a histogram).
+    buckets: histogram only: upper edge, in seconds → observations at or below it, added since the last scrape.
+    """
+
+    total: float
+    bad: float = 0.0
+    buckets: Mapping[float, float] = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """All signals at one instant: signal → arm → increment. An absent arm means that nothing matched there."""
+
+    at: float
+    signals: Mapping[str, Mapping[Arm, Increment]]
+
+
+class Metrics(Protocol):
+    """Where measurements come from. Verbs raise MeasurementFailed (or SelectorError)."""
+
+    async def check_connection(self) -> None:
+        """Raises CredentialError or MeasurementFailed."""
+
+    async def read(
+        self, signals: Mapping[str, Signal], arms: Arms, since: float, until: float
+    ) -> Sequence[Scrape]:
+        """Increments of the scrapes with since < at ≤ until, oldest first.
+
+        An increment belongs to its later scrape. A counter that falls has restarted: its new value is the
+        increment. A series' very first sample adds nothing.
+        """
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to one probe: status, headers (lower-case names) and the first 10 MB of the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+class Probe(Protocol):
+    """One HTTP request, for checks. Raises ProviderUnavailable when there is no answer."""
+
+    async def get(self, url: str, headers: Mapping[str, str]) -> Response: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a page: by which route, and whether that route confirmed the delivery."""
+
+    route: str
+    confirmed: bool
+    detail: str
+
+
+class Notifier(Protocol):
+    """Where people are told. Neither verb raises: a failure is a receipt that is not confirmed."""
+
+    async def check_connection(self) -> None:
+        """Raises CredentialError."""
+
+    async def post(self, thread: str, message: str) -> Receipt:
+        """A message into the rollout's thread."""
+
+    async def page(self, incident: str, summary: str) -> Receipt:
+        """Wake somebody. The same incident again is a reminder, not a new one."""
+
+    async def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Time. `now` is unix seconds; `monotonic` never goes back and is for leases and time-outs."""
+
+    def now(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a journal. `epoch` is the conductor's, or 0 for a person's entry."""
+
+    rollout: str
+    seq: int
+    at: float
+    epoch: int
+    type: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A line to append: its time, its type and its JSON data."""
+
+    at: float
+    type: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The service's lock row: who conducts which rollout, under which epoch, until when."""
+
+    service: str
+    rollout: str
+    epoch: int
+    holder: str
+    lease_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlan:
+    """A resolved plan: `body` is canonical JSON, `hash` its sha256 in hex."""
+
+    hash: str
+    name: str
+    service: str
+    body: str
+
+
+class Journal(Protocol):
+    """The append-only record that decides what happened, the lock, and the plans.
+
+    Every verb raises JournalUnavailable when the store does not answer in time.
+    """
+
+    async def append(
+        self, rollout: str, after: int, entries: Sequence[NewEntry], fence: Lock | None = None
+    ) -> Sequence[Entry]:
+        """Append behind sequence number `after`, all or nothing, in one short transaction.
+
+        Raises Conflict when `after` is not the newest number any more, and LeaseLost when `fence` is given and
+        its epoch is not the lock row's. Entries get the fence's epoch, or 0.
+        """
+
+    async def read(self, rollout: str, after: int = 0) -> Sequence[Entry]:
+        """Entries with seq > after, in order; empty for an unknown rollout."""
+
+    async def rollouts(self) -> Sequence[str]:
+        """Ids of all rollouts, newest first."""
+
+    async def store_plan(self, plan: StoredPlan) -> None: ...
+
+    async def plan(self, plan_hash: str) -> StoredPlan | None: ...
+
+    async def plan_named(self, name: str) -> StoredPlan | None:
+        """The plan of that name stored last."""
+
+    async def take(self, service: str, rollout: str, holder: str, now: float, lease: float) -> Lock:
+        """Take the service's lock with a new epoch (the old one + 1; the first is 1).
+
+        Raises ServiceBusy while another rollout holds the service, and LeaseLost while another holder's lease
+        on this rollout is still running. The same holder may take again.
+        """
+
+    async def renew(self, lock: Lock, now: float, lease: float) -> Lock:
+        """Lengthen the lease to now + lease. Raises LeaseLost when the epoch moved on."""
+
+    async def yield_lease(self, lock: Lock) -> None:
+        """End the lease at once, keep the rollout: somebody else may take it. Nothing when the epoch moved on."""
+
+    async def release(self, lock: Lock) -> None:
+        """The rollout is over: the service is free. Nothing when the epoch moved on."""
+
+    async def locks(self) -> Sequence[Lock]:
+        """The lock of every service that is being rolled out."""
+
+    async def close(self) -> None: ...
+
+
+class Vault(Protocol):
+    """Sealed credentials beside the journal: block reference → fields. Raises VaultError, JournalUnavailable."""
+
+    async def seal(self, rollout: str, fields: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store the fields of every block the rollout can need, encrypted; replaces what was sealed before."""
+
+    async def open(self, rollout: str) -> Mapping[str, Mapping[str, Any]]: ...
+
+    async def drop(self, rollout: str) -> None: ...
