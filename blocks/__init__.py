@@ -1,0 +1,13 @@
+"""The adapters: Prefect blocks that are also made from plain values.
+
+`prefect block register -m canary.blocks` makes their types known to a Prefect server.
+"""
+
+from canary.blocks.envoy import EnvoyRoute
+from canary.blocks.flags import FlagService
+from canary.blocks.prometheus import PrometheusServer
+from canary.blocks.scraper import MetricsScraper
+from canary.blocks.terminal import Terminal
+from canary.blocks.token import ApiToken
+
+__all__ = ["ApiToken", "EnvoyRoute", "FlagService", "MetricsScraper", "PrometheusServer", "Terminal"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from canary.plan.model import Arms, Signal
 
 Arm = Literal["canary", "baseline"]
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Access:
     """How an internal user reaches the prepared candidate, at exposure 0. `headers` may be secret."""
 
     url: str
-    headers: Mapping[str, str] = field(default=NOTHING, repr=False)
+    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Increment:
 
     total: float
     bad: float = 0.0
-    buckets: Mapping[float, float] = NOTHING
+    buckets: Mapping[float, float] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,62 @@
+# The two commands of the README: `make demo` and `make test`. Both set up .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Debian packages whose programs the tests run. tests/conftest.py says which program comes from which.
+SERVICES := prometheus prometheus-alertmanager chromium postgresql redis-server
+POLICY := /usr/sbin/policy-rc.d
+
+.PHONY: setup demo test services lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 setup" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "apt install python3-venv" >&2; exit 1; }
+	@echo "Installing the locked packages into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	@$(BIN)/canary demo
+
+test: setup services
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+# Real programs to test against. Debian starts a service as soon as it is installed, on its default port,
+# unless policy-rc.d forbids it: the tests start their own, on free ports.
+services:
+	@missing=""; \
+	for package in $(SERVICES); do \
+	  test "$$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null)" = installed \
+	    || missing="$$missing $$package"; \
+	done; \
+	test -n "$$missing" || exit 0; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "Tests of what is missing here are skipped. To run them: apt install$$missing"; exit 0; \
+	fi; \
+	echo "Installing$$missing"; \
+	test -e $(POLICY) || { trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod +x $(POLICY); }; \
+	set -e; export DEBIAN_FRONTEND=noninteractive; \
+	apt-get -qq update; \
+	apt-get -qq -o DPkg::Lock::Timeout=120 install --no-install-recommends $$missing </dev/null >/dev/null
+
+# Keeps the versions locked so far where it can. For newer ones: rm requirements.lock, then make lock.
+lock:
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/python -m pip --quiet --disable-pip-version-check install uv
+	@.uv/bin/uv pip compile pyproject.toml --quiet --all-extras --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --output-file requirements.lock
+
+clean:
+	rm -rf .venv .uv build dist src/*.egg-info .coverage .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

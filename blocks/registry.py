@@ -1,0 +1,111 @@
+"""From a reference "kind/name" to a block: made from plain values, or loaded from and saved to Prefect."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import httpx
+from prefect.exceptions import PrefectException
+from prefect.settings import get_current_settings
+from pydantic import ValidationError
+
+from canary.blocks.base import wrong_field
+from canary.blocks.envoy import EnvoyRoute
+from canary.blocks.flags import FlagService
+from canary.blocks.prometheus import PrometheusServer
+from canary.blocks.scraper import MetricsScraper
+from canary.blocks.terminal import Terminal
+from canary.blocks.token import ApiToken
+from canary.errors import CredentialError, ProviderUnavailable, Refused
+from canary.plan.kinds import KINDS
+from canary.ports import Clock
+
+Block = EnvoyRoute | FlagService | MetricsScraper | PrometheusServer | Terminal | ApiToken
+
+BLOCKS: dict[str, type[Block]] = {
+    "envoy": EnvoyRoute,
+    "flags": FlagService,
+    "scraper": MetricsScraper,
+    "prometheus": PrometheusServer,
+    "terminal": Terminal,
+    "token": ApiToken,
+}
+
+_PREFECT_SECONDS = 5.0
+
+
+def open_block(ref: str, fields: Mapping[str, Any], clock: Clock | None = None) -> Block:
+    """The block of that reference, made from plain values. No I/O.
+
+    Raises Refused for a kind that does not exist or is not built, CredentialError for a wrong field.
+    """
+    return _class(ref).from_fields(ref, fields, clock)
+
+
+async def load_fields(ref: str) -> dict[str, Any]:
+    """The plain values, secrets in clear, of the block document in Prefect.
+
+    Raises Refused (kind), CredentialError (no such block, or a wrong field) and ProviderUnavailable (no
+    answer from Prefect's API within 5 s).
+    """
+    cls, name = _class(ref), _name(ref)
+    try:
+        async with _prefect(ref):
+            loaded = cast(Block, await cls.aload(name))
+    except ValidationError as error:
+        raise wrong_field(ref, error) from None
+    except ValueError:
+        raise CredentialError(
+            ref, "name", f"there is no such block: make a {cls.get_block_type_name()!r} named {name!r}"
+        ) from None
+    return loaded.fields()
+
+
+async def save(ref: str, fields: Mapping[str, Any]) -> None:
+    """Create the block document in Prefect, or overwrite it. Raises as `open_block` and `load_fields` do."""
+    block = open_block(ref, fields)
+    async with _prefect(ref):
+        await block.asave(_name(ref), overwrite=True)
+
+
+def _class(ref: str) -> type[Block]:
+    kind = ref.partition("/")[0]
+    if kind in BLOCKS:
+        return BLOCKS[kind]
+    built = f"built are {', '.join(BLOCKS)}"
+    if kind in KINDS:
+        raise Refused(f"block {ref}: kind {kind} is planned but not built in this version", built)
+    near = difflib.get_close_matches(kind, BLOCKS, 1)
+    raise Refused(f"block {ref}: there is no kind {kind!r}", built + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def _name(ref: str) -> str:
+    """The document's name. Source: Prefect takes lower-case letters, digits and dashes."""
+    name = ref.partition("/")[2]
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise CredentialError(ref, "name", "a block is named kind/name, the name in a-z, 0-9 and dashes")
+    return name
+
+
+@asynccontextmanager
+async def _prefect(ref: str) -> AsyncIterator[None]:
+    """Prefect's failures as ours, within 5 s. With no API set, Prefect would start an empty server."""
+    if not get_current_settings().api.url:
+        raise ProviderUnavailable(
+            f"block {ref}: no Prefect API is set",
+            "set PREFECT_API_URL to your Prefect server's address, or start one with: canary up",
+        )
+    try:
+        async with asyncio.timeout(_PREFECT_SECONDS):
+            yield
+    except (TimeoutError, httpx.HTTPError, PrefectException) as error:
+        why = f"{type(error).__name__}" if not isinstance(error, TimeoutError) else "no answer within 5 s"
+        raise ProviderUnavailable(
+            f"block {ref}: Prefect's API gave no usable answer: {why}",
+            "check PREFECT_API_URL and that the server is up",
+        ) from None

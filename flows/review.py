@@ -1,0 +1,39 @@
+"""The review: a run of its own after each offset, which calls the subflow that the rollout also calls at full."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.logging import get_run_logger
+from pydantic import Field
+
+from canary.plan.load import parse_plan
+from canary.rollout.conducting import stored_plan
+from canary.rollout.people import read_state
+from canary.tasks.reviews import report
+from canary.tasks.stores import opened
+
+RolloutId = Annotated[str, Field(description="The rollout to report on: canary status lists them")]
+Offset = Annotated[float, Field(description="Seconds after full exposure", ge=0)]
+
+
+@flow(name="review_report", flow_run_name="report on {rollout} after {offset_seconds:.0f} s", persist_result=False)
+async def review_report(rollout: str, offset_seconds: float) -> tuple[str, ...]:
+    """The three lines that matter, journaled and printed."""
+    async with opened() as stores:
+        lines = await report(stores, rollout, offset_seconds)
+    for line in lines:
+        get_run_logger().info(line)
+    return lines
+
+
+@flow(name="review", flow_run_name="review of {rollout} after {offset_seconds:.0f} s", persist_result=False)
+async def review(rollout: RolloutId, offset_seconds: Offset) -> None:
+    """Report on a rollout some time after full exposure. After the last review its sealed credentials go."""
+    await review_report(rollout, offset_seconds)
+    async with opened() as stores:
+        state = await read_state(stores.journal, rollout)
+        plan = parse_plan((await stored_plan(stores.journal, state.plan_hash)).body)
+        if all(offset in state.reviewed for offset in plan.review.after):
+            await stores.vault.drop(rollout)

@@ -1,0 +1,101 @@
+"""The runbook: preflight, staging, go-live, canary, full, review; and from any point the way back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from canary.blocks.opener import OPENER
+from canary.blocks.registry import load_fields
+from canary.errors import CanaryError, JournalUnavailable, LeaseLost, ServiceBusy
+from canary.flows.ending import RunEnd, ended, taken_over
+from canary.flows.review import review_report
+from canary.flows.rollback import roll_back
+from canary.flows.termination import terminable
+from canary.plan.model import Phase
+from canary.rollout.conducting import Seat, Start, begin, conducting, refuse, taking
+from canary.rollout.conductor import Conductor
+from canary.tasks import phases
+from canary.tasks.board import Board
+from canary.tasks.reviews import schedule
+from canary.tasks.stores import opened
+
+Version = Annotated[str, Field(description="The version to roll out, such as 2.1.0", pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Person = Annotated[str, Field(description="Your name, for the journal (it is recorded as unproven)")]
+PlanHash = Annotated[str, Field(description="The deployed plan's hash: leave it as it is")]
+RolloutId = Annotated[str | None, Field(description="Leave empty: a new rollout gets an id of its own")]
+
+
+def _run_name() -> str:
+    """Service and phase are added as they become known."""
+    return f"rollout {flow_run.get_parameters().get('version', '')}"
+
+
+@flow(name="rollout", flow_run_name=_run_name, persist_result=False)
+async def rollout(
+    version: Version, plan: PlanHash, requested_by: Person = "somebody", rollout_id: RolloutId = None
+) -> State[Any]:
+    """Roll one version out by one plan: staging, canary, full, or back."""
+    own_id = flow_run.get_id() or ""
+    id_ = rollout_id or f"rollout-{own_id[:8]}"
+    start = Start(id_, plan, version, requested_by, "a name typed into Prefect, unproven", own_id)
+    try:
+        async with opened() as stores:
+            await begin(stores, start)
+            async with taking(stores, id_) as seat, _shown(seat), terminable(seat, own_id):
+                return ended(await _run(seat))
+    except ServiceBusy as error:
+        return ended(RunEnd("refused", str(error)))
+    except LeaseLost as error:
+        return taken_over(error)
+
+
+@asynccontextmanager
+async def _shown(seat: Seat) -> AsyncIterator[None]:
+    board = Board(seat.plan)
+    seat.record.listeners.append(board)
+    async with board.shown():
+        yield
+
+
+async def _run(seat: Seat) -> RunEnd:
+    try:
+        adapters = await phases.preflight(seat, load_fields, OPENER)
+    except CanaryError as error:
+        await refuse(seat, error)
+        return RunEnd("refused", str(error))
+    async with conducting(seat, adapters) as conductor:
+        try:
+            end = await _forward(conductor)
+        except (LeaseLost, JournalUnavailable):
+            raise
+        except Exception as error:
+            await conductor.roll_back("conductor", f"the conductor failed: {type(error).__name__}: {error}")
+            end = None
+        return end or await roll_back(conductor)
+
+
+async def _forward(conductor: Conductor) -> RunEnd | None:
+    """Phase after phase. None as soon as one of them did not pass: by then exposure 0 is sent."""
+    for phase in conductor.plan.phases:
+        for step in (phases.approval, _task_of(phase)):
+            end = await step(conductor, phase)
+            if not end.passed:
+                return None
+    await conductor.promote()
+    for offset, due in conductor.state.reviews.items():
+        await schedule(conductor.state.rollout, offset, due)
+    await review_report(conductor.state.rollout, 0.0)
+    return RunEnd("promoted", "every phase has passed")
+
+
+def _task_of(phase: Phase) -> Any:
+    if phase.exposure == 0:
+        return phases.staging
+    return phases.full if phase.exposure == 1 else phases.canary

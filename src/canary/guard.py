@@ -1,0 +1,73 @@
+"""The guard: finishes what a dead conductor left. Needs the journal and the vault, neither Prefect nor its database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from canary.errors import CanaryError, JournalUnavailable
+from canary.ports import Lock
+from canary.rollout.adapters import Opener, open_adapters
+from canary.rollout.by_hand import finish
+from canary.rollout.conducting import Stores, conducting, refuse, taking
+from canary.rollout.people import read_state
+from canary.rollout.record import Listener
+from canary.rollout.state import State
+
+EXPIRED_FOR = 5.0
+"""Seconds after a lease's end before the guard acts (design I4)."""
+LOOK_EVERY = 1.0
+
+
+class Guard:
+    """Looks at every lock; what has no living conductor is rolled back, or, at full, brought to its end."""
+
+    def __init__(self, stores: Stores, opener: Opener, listeners: tuple[Listener, ...] = ()) -> None:
+        self.stores = stores
+        self.opener = opener
+        self.listeners = listeners
+
+    async def watch(self) -> None:
+        """For ever. A journal that is away is waited for: without it there is nothing to know."""
+        while True:
+            await self.look()
+            await self.stores.clock.sleep(LOOK_EVERY)
+
+    async def look(self) -> Sequence[str]:
+        """One look; the rollouts it took over. Raises nothing: what failed is tried again at the next look."""
+        try:
+            locks = await self.stores.journal.locks()
+        except JournalUnavailable:
+            return ()
+        gone = [lock for lock in locks if lock.lease_until + EXPIRED_FOR < self.stores.clock.now()]
+        return [lock.rollout for lock in gone if await self._recover(lock)]
+
+    async def _recover(self, lock: Lock) -> bool:
+        try:
+            state = await read_state(self.stores.journal, lock.rollout)
+            if state.release and not self._at_full(state):
+                reason = f"conductor {lock.holder} is gone: its lease expired"
+                await finish(self.stores, lock.rollout, self.opener, "guard", reason, self.listeners)
+            else:
+                await self._close(lock)
+        except CanaryError:
+            # Somebody else was faster, or something does not answer: the next look finds what is left.
+            return False
+        return True
+
+    def _at_full(self, state: State) -> bool:
+        """Everybody is on the candidate, it was judged good, and nobody asked for the way back."""
+        return state.exposed_phase in state.passed and state.asked == 1 and not (state.stop or state.rollback)
+
+    async def _close(self, lock: Lock) -> None:
+        """Nothing is half rolled out: end what never began, or what had reached its end."""
+        async with taking(self.stores, lock.rollout, self.listeners) as seat:
+            state = seat.record.state
+            if state.ended:
+                await seat.lease.release()
+            elif not state.release:
+                await refuse(seat, CanaryError(f"conductor {lock.holder} died in preflight: nothing was touched"))
+            else:
+                adapters = open_adapters(seat.plan, await self.stores.vault.open(lock.rollout), self.opener)
+                async with conducting(seat, adapters) as conductor:
+                    conductor.desk.page(f"{lock.rollout}:guard", f"conductor {lock.holder} died at full exposure")
+                    await conductor.promote()

@@ -1,0 +1,57 @@
+"""An entry's data as JSON text: what goes into a store, and what comes back from it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from canary.errors import JournalError
+from canary.ports import NewEntry
+
+
+def _plain(value: object) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__name__} is not JSON")
+
+
+# ASCII only, so that no store has to know how to write a lone surrogate.
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain).encode
+
+
+def encode(entry: NewEntry) -> str:
+    """The data as compact ASCII JSON.
+
+    Raises JournalError for what JSON cannot hold: NaN, an infinity, a type of our own. It names no value.
+    """
+    if not math.isfinite(entry.at):
+        raise _refused(entry, "its time is not a finite number of seconds")
+    try:
+        return _encode(dict(entry.data))
+    except TypeError as error:
+        raise _refused(entry, str(error)) from None
+    except (ValueError, RecursionError):
+        raise _refused(entry, "it holds NaN, an infinity or itself") from None
+
+
+def decode(rollout: str, seq: int, text: str) -> dict[str, Any]:
+    """The data of one stored entry. Raises JournalError when the text is not a JSON object."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        data = None
+    if isinstance(data, dict):
+        return data
+    raise JournalError(
+        f"entry {seq} of rollout {rollout} is not a JSON object: the journal was changed by something else",
+        "restore the journal's database from a backup",
+    )
+
+
+def _refused(entry: NewEntry, why: str) -> JournalError:
+    return JournalError(
+        f"an entry of type {entry.type} cannot be journaled: {why}",
+        "give its data as numbers, strings, booleans, lists and mappings",
+    )

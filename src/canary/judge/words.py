@@ -1,0 +1,23 @@
+"""Numbers as people read them at night."""
+
+from __future__ import annotations
+
+
+def count(number: float) -> str:
+    """1234.0 → "1,234"; 0.5 → "0.5"."""
+    return f"{number:,.0f}" if number == int(number) or number >= 100 else f"{number:.2g}"
+
+
+def percent(share: float) -> str:
+    """0.031 → "3.1 %"."""
+    return f"{100 * share:.3g} %" if share < 1 else f"{100 * share:,.0f} %"
+
+
+def seconds(duration: float) -> str:
+    """0.21 → "210 ms", 1.5 → "1.5 s"."""
+    return f"{1000 * duration:.3g} ms" if duration < 1 else f"{duration:.4g} s"
+
+
+def quantile(share: float) -> str:
+    """0.95 → "p95"."""
+    return f"p{100 * share:g}"

@@ -1,0 +1,66 @@
+"""Rules: that each measures something, of the right kind, where there is something to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from canary.plan.model import Phase, Plan, Rule, SlowerThanBaseline
+from canary.plan.problems import Path, Problem, choice
+from canary.plan.rules import OF_COUNTERS, ON_ALL
+from canary.plan.signals import Signal, narrow
+
+
+def rules(plan: Plan) -> Iterator[Problem]:
+    """Every criterion and trigger of every phase."""
+    for i, phase in enumerate(plan.phases):
+        for key, listed in (("criteria", phase.criteria), ("triggers", phase.triggers)):
+            seen: set[Rule] = set()
+            for j, rule in enumerate(listed):
+                path: Path = ("phases", i, key, j)
+                if rule in seen:
+                    yield Problem(path, f"{rule.measure} {rule.text} stands twice in {key}")
+                seen.add(rule)
+                yield from _rule(plan, phase, rule, path)
+
+
+def _rule(plan: Plan, phase: Phase, rule: Rule, path: Path) -> Iterator[Problem]:
+    signal = plan.signals.get(rule.signal)
+    if signal is None:
+        yield Problem(path, f"unknown signal {rule.signal!r}; {choice(rule.signal, plan.signals)}")
+        return
+    yield from _fits(signal, rule, path)
+    yield from _narrowed(plan, signal, rule, path)
+    if isinstance(rule, SlowerThanBaseline) and phase.exposure == 1:
+        yield Problem(path, "at 100% nobody is left on the baseline to compare with")
+
+
+def _fits(signal: Signal, rule: Rule, path: Path) -> Iterator[Problem]:
+    if isinstance(rule, OF_COUNTERS) and signal.histogram:
+        what = f"{rule.text!r} counts bad events, and {rule.signal} is a histogram; such as p95 < 200ms"
+        yield Problem(path, what)
+    if not isinstance(rule, OF_COUNTERS) and signal.counter:
+        what = (
+            f"{rule.text!r} asks for a quantile, and {rule.signal} is a counter; such as '< 1%', any or none"
+        )
+        yield Problem(path, what)
+    if rule.text == "crash" and signal.counter and not signal.component:
+        what = f"'crash' is said of UI components, and {rule.signal} has no component label; say any"
+        yield Problem(path, what)
+
+
+def _narrowed(plan: Plan, signal: Signal, rule: Rule, path: Path) -> Iterator[Problem]:
+    if not rule.on:
+        return
+    names = tuple(plan.features) if rule.on == (ON_ALL,) else rule.on
+    unknown = [name for name in names if name not in plan.features]
+    for name in unknown:
+        yield Problem((*path, "on"), f"unknown feature {name!r}; {choice(name, [ON_ALL, *plan.features])}")
+    if unknown:
+        return
+    groups = [names] if rule.on == (ON_ALL,) else [(name,) for name in names]
+    for group in groups:
+        try:
+            narrow(signal, [plan.features[name] for name in group])
+        except ValueError as error:
+            yield Problem((*path, "on"), f"{', '.join(group) or 'no feature'}: {error}")
+            return

@@ -1,0 +1,169 @@
+"""The plan: what shall happen, as one frozen value. `canary.plan.load` makes it from YAML.
+
+Durations are seconds of plan time, shares 0–1. The shape is checked here; that names exist, exposure rises
+and targets can do what is asked is checked by `canary.plan.checks`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from pydantic import Field
+
+from canary.plan.kinds import KINDS, kind_of
+from canary.plan.phases import Approval, Check, HttpCheck, MetricsCheck, OnUndecided, Phase
+from canary.plan.rules import (
+    ON_ALL,
+    AnySeen,
+    NoneSeen,
+    QuantileAbove,
+    QuantileBelow,
+    RateAbove,
+    RateBelow,
+    Rule,
+    SlowerThanBaseline,
+    narrowing,
+)
+from canary.plan.signals import Arms, Feature, Signal, Strict, narrow
+from canary.plan.units import Label, Line, Name, Ref, Seconds, SlackUser
+
+__all__ = [
+    "AnySeen",
+    "Approval",
+    "Arms",
+    "Check",
+    "Feature",
+    "HttpCheck",
+    "MetricsCheck",
+    "NoneSeen",
+    "Notify",
+    "OnUndecided",
+    "Phase",
+    "Plan",
+    "QuantileAbove",
+    "QuantileBelow",
+    "RateAbove",
+    "RateBelow",
+    "ReviewSpec",
+    "Role",
+    "RollbackSpec",
+    "Rule",
+    "Signal",
+    "SlowerThanBaseline",
+    "TargetSpec",
+]
+
+
+class TargetSpec(Strict):
+    """A place where the release receives traffic."""
+
+    use: Ref
+    """The block that reaches it, such as envoy/docflow-api."""
+    artifact: str = "{version}"
+    """What the candidate is called there, by its {version}. Kinds without artifacts ignore it."""
+    set: dict[Label, bool] = Field(default_factory=dict)
+    """Flags: the values that the candidate brings."""
+    read_by: tuple[Name, ...] = ()
+    """Flags: the targets that alone read them, and so limit who sees them."""
+
+
+class Notify(Strict):
+    """Where people are told."""
+
+    updates: tuple[Ref, ...] = ()
+    """Every step goes there."""
+    page: tuple[Ref, ...]
+    """Whatever needs a person now goes there."""
+
+
+class Role(Strict):
+    """A person who may be asked to approve."""
+
+    name: Line
+    slack: SlackUser | None = None
+    """The Slack member id."""
+
+
+class RollbackSpec(Strict):
+    """The limit on a rollback."""
+
+    within: Seconds = 300.0
+    """Real seconds, whatever the time scale: a rollback not verified by then counts as unverified."""
+
+
+class ReviewSpec(Strict):
+    """The reports after the rollout."""
+
+    after: tuple[Seconds, ...] = (24 * 3600.0, 48 * 3600.0)
+    """Real seconds after full exposure, rising, whatever the time scale."""
+
+
+class Plan(Strict):
+    """What shall happen to one service."""
+
+    name: Name
+    service: Name
+    targets: dict[Name, TargetSpec] = Field(min_length=1)
+    """In the order in which they are exposed: what others call comes first."""
+    mixed_versions: Literal["ok"] | None = None
+    """ok: users may meet the new version of one target and the old one of another."""
+    metrics: Ref
+    """The block that reads measurements."""
+    arms: Arms
+    signals: dict[Name, Signal] = Field(min_length=1)
+    traffic: Name
+    """The counter signal whose total counts every finished request."""
+    notify: Notify
+    roles: dict[Name, Role] = Field(default_factory=dict)
+    features: dict[Name, Feature] = Field(default_factory=dict)
+    phases: tuple[Phase, ...] = Field(min_length=1)
+    rollback: RollbackSpec = RollbackSpec()
+    review: ReviewSpec = ReviewSpec()
+    time_scale: float = Field(default=1.0, gt=0, le=1000, allow_inf_nan=False)
+    """Plan seconds per real second; for demonstrations."""
+    grant_approvals: bool = False
+    """Approvals are granted by the plan itself; for demonstrations."""
+    without: tuple[Line, ...] = ()
+    """Names of checks that are skipped, and shown as skipped."""
+
+    def seconds(self, plan_seconds: float) -> float:
+        """Real seconds of a duration in plan time.
+
+        For a phase's `for`, an approval's `within`, and all of `on_undecided`. `rollback.within` and
+        `review.after` are real seconds already: do not pass them.
+        """
+        return plan_seconds / self.time_scale
+
+    def measures(self, phase: Phase) -> dict[str, Signal]:
+        """Measure id → the (narrowed) signal behind it, for the phase's rules and the plan's `traffic`."""
+        ids = [self.traffic, *(rule.measure for rule in (*phase.criteria, *phase.triggers))]
+        return {measure: self._signal(measure) for measure in dict.fromkeys(ids)}
+
+    def _signal(self, measure: str) -> Signal:
+        signal, on = self.signals[measure.partition(" on ")[0]], narrowing(measure)
+        if not on:
+            return signal
+        names = self.features if on == (ON_ALL,) else on
+        return narrow(signal, [self.features[name] for name in names])
+
+    def block_refs(self) -> tuple[str, ...]:
+        """Every block the plan can need, once: targets, metrics, notifiers, tokens of checks not skipped."""
+        tokens = [
+            check.bearer
+            for phase in self.phases
+            for check in phase.checks
+            if isinstance(check, HttpCheck) and check.bearer and check.name not in self.without
+        ]
+        targets = [target.use for target in self.targets.values()]
+        return tuple(
+            dict.fromkeys([*targets, self.metrics, *self.notify.updates, *self.notify.page, *tokens])
+        )
+
+    def candidate(self, target: str, version: str) -> str:
+        """The candidate's identity on a target: artifact, version, or flag values as canonical JSON."""
+        spec = self.targets[target]
+        kind = KINDS[kind_of(spec.use)]
+        if kind.share == "boolean":
+            return json.dumps(spec.set, sort_keys=True, separators=(",", ":"))
+        return spec.artifact.replace("{version}", version) if kind.artifact else version

@@ -1,0 +1,107 @@
+"""Overlays: the same plan on other blocks. `overlay: phase1.yaml` names the plan, relative to the file.
+
+An overlay may bind targets, metrics and notifiers, set `time_scale` and `review.after`, grant approvals, and
+list checks to go `without`. It cannot touch what the plan demands: phases, signals, rules.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Literal
+
+from pydantic import Field
+
+from canary.plan.model import Notify
+from canary.plan.problems import Path, Problem, canonical, choice, shaped
+from canary.plan.signals import Strict
+from canary.plan.source import Place, Source
+from canary.plan.units import Line, Name, Ref, Seconds
+
+
+class Binding(Strict):
+    """A target on another block."""
+
+    use: Ref
+
+
+class ReviewAfter(Strict):
+    """The reports after the rollout."""
+
+    after: tuple[Seconds, ...]
+    """Real seconds after full exposure, rising, whatever the time scale."""
+
+
+class Overlay(Strict):
+    """What an overlay may say."""
+
+    overlay: str
+    """The plan's file, relative to this one."""
+    targets: dict[Name, Binding] = Field(default_factory=dict)
+    metrics: Ref | None = None
+    notify: Notify | None = None
+    time_scale: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False)
+    """Plan seconds per real second."""
+    grant_approvals: Literal[True] | None = None
+    """Approvals are granted by the plan itself."""
+    without: tuple[Line, ...] | None = None
+    """Names of checks that are skipped, and shown as skipped."""
+    review: ReviewAfter | None = None
+
+
+def overlay_problems(overlay: Source, base: Source) -> list[tuple[Place, str]]:
+    """What is wrong with an overlay, by itself and as one of that plan."""
+    found, problems = shaped(Overlay, canonical(overlay.data))
+    if found is not None and isinstance(targets := base.data.get("targets"), dict):
+        problems += [
+            Problem(("targets", name), f"the plan has no such target; {choice(name, targets)}", at_key=True)
+            for name in found.targets
+            if name not in targets
+        ]
+    return overlay.located(_explained(problem) for problem in problems)
+
+
+def _explained(problem: Problem) -> Problem:
+    if not problem.what.startswith("unknown key"):
+        return problem
+    what = problem.what.replace("unknown key", "an overlay only binds blocks and cannot set this", 1)
+    return Problem(problem.path, what, problem.at_key)
+
+
+def merge(base: Source, overlay: Source) -> Source:
+    """The plan with an overlay that has no problems laid over it. Every value keeps its own place."""
+    merged = Source(copy.deepcopy(base.data), dict(base.values), dict(base.keys))
+    for path in _laid(overlay.data):
+        _put(merged.data, path, _get(overlay.data, path))
+        _move(merged, overlay, path)
+    return merged
+
+
+def _laid(data: dict[str, Any]) -> list[Path]:
+    """The paths at which an overlay replaces the plan's value."""
+    whole: list[Path] = [(key,) for key in data if key not in ("overlay", "targets", "review")]
+    uses: list[Path] = [("targets", name, "use") for name in data.get("targets", {})]
+    return [*whole, *uses, *([("review", "after")] if data.get("review") else [])]
+
+
+def _get(data: Any, path: Path) -> Any:
+    for part in path:
+        data = data[part]
+    return data
+
+
+def _put(data: Any, path: Path, value: Any) -> None:
+    *parents, last = path
+    for part in parents:
+        data = data.setdefault(str(part), {})
+        if not isinstance(data, dict):
+            return
+    data[str(last)] = copy.deepcopy(value)
+
+
+def _move(merged: Source, overlay: Source, path: Path) -> None:
+    for mine, theirs in ((merged.values, overlay.values), (merged.keys, overlay.keys)):
+        for old in [key for key in mine if key[: len(path)] == path]:
+            del mine[old]
+        mine.update({key: place for key, place in theirs.items() if key[: len(path)] == path})
+    for end in range(1, len(path)):
+        merged.values.setdefault(path[:end], overlay.values[path[:end]])

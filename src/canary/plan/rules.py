@@ -1,0 +1,236 @@
+"""Rules: what a phase must show before promotion (criteria), and what forces a rollback (triggers).
+
+In a plan a rule is a mapping from a signal to a text, optionally narrowed to features:
+`{api_latency: p95 < 200ms}`, `{http_errors: any, on: features}`. Limits are shares 0–1 or seconds.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+ON_ALL = "features"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What all rules share. text: the rule as written; measure: the id of what is measured.
+
+    Such as "http_errors", "http_errors on features" (all of them) or "http_errors on queue, export".
+    """
+
+    text: str
+    measure: str
+
+    @property
+    def signal(self) -> str:
+        """The name of the signal that is measured."""
+        return self.measure.partition(" on ")[0]
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        """The features it is narrowed to: () = not narrowed, ("features",) = all of them."""
+        return narrowing(self.measure)
+
+
+@dataclass(frozen=True, slots=True)
+class RateBelow(Measured):
+    """Criterion "< 1%": the share of bad events stays below `limit`."""
+
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class RateAbove(Measured):
+    """Trigger "> 5%": the share of bad events is above `limit`."""
+
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuantileBelow(Measured):
+    """Criterion "p95 < 200ms": the quantile (0–1) stays below `limit` seconds."""
+
+    quantile: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuantileAbove(Measured):
+    """Trigger "p95 > 1s": the quantile (0–1) is above `limit` seconds."""
+
+    quantile: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoneSeen(Measured):
+    """Criterion "none": not one bad event."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnySeen(Measured):
+    """Trigger "any", or "crash" for signals of UI components: one bad event."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlowerThanBaseline(Measured):
+    """Trigger "> 20% over baseline": the canary's quantile is more than (1 + by) times the baseline's."""
+
+    by: float
+    quantile: float = 0.95
+
+
+Rule = RateBelow | RateAbove | QuantileBelow | QuantileAbove | NoneSeen | AnySeen | SlowerThanBaseline
+OF_COUNTERS = (RateBelow, RateAbove, NoneSeen, AnySeen)
+"""The rules that count bad events; the others compare quantiles of a histogram."""
+
+
+def narrowing(measure: str) -> tuple[str, ...]:
+    """The features named by a measure id; () when it names none."""
+    _, _, features = measure.partition(" on ")
+    return tuple(features.split(", ")) if features else ()
+
+
+_NUMBER = r"(\d{1,6}(?:\.\d{1,6})?)"
+_QUANTILE = r"p(\d{1,2}(?:\.\d{1,4})?)"
+_RATE = re.compile(rf"([<>])\s*{_NUMBER}\s*%")
+_LATENCY = re.compile(rf"{_QUANTILE}\s*([<>])\s*{_NUMBER}\s*(ms|s)")
+_SLOWER = re.compile(rf"(?:{_QUANTILE}\s*)?>\s*{_NUMBER}\s*%\s+over\s+baseline")
+
+
+def _rate(text: str, measure: str) -> Rule | None:
+    if not (match := _RATE.fullmatch(text)):
+        return None
+    limit = float(match[2]) / 100
+    if not 0 < limit < 1:
+        raise ValueError(f"{text!r}: a limit lies between 0% and 100%; for 'not one' write: none, or any")
+    return (RateBelow if match[1] == "<" else RateAbove)(text, measure, limit)
+
+
+def _latency(text: str, measure: str) -> Rule | None:
+    if not (match := _LATENCY.fullmatch(text)):
+        return None
+    limit = float(match[3]) / (1000 if match[4] == "ms" else 1)
+    if not limit:
+        raise ValueError(f"{text!r}: a latency limit must be above 0ms")
+    kind = QuantileBelow if match[2] == "<" else QuantileAbove
+    return kind(text, measure, _quantile(text, match[1]), limit)
+
+
+def _slower(text: str, measure: str) -> Rule | None:
+    if not (match := _SLOWER.fullmatch(text)):
+        return None
+    by = float(match[2]) / 100
+    if not by:
+        raise ValueError(f"{text!r}: 0% over baseline would fire on every healthy release; such as > 20%")
+    return SlowerThanBaseline(text, measure, by, _quantile(text, match[1] or "95"))
+
+
+def _quantile(text: str, digits: str) -> float:
+    if not float(digits):
+        raise ValueError(f"{text!r}: p0 is no quantile; such as p50, p95, p99.9")
+    return float(digits) / 100
+
+
+def _word(text: str, measure: str) -> Rule | None:
+    if text == "none":
+        return NoneSeen(text, measure)
+    return AnySeen(text, measure) if text in ("any", "crash") else None
+
+
+_READERS: tuple[Callable[[str, str], Rule | None], ...] = (_rate, _latency, _slower, _word)
+_CRITERIA = (RateBelow, QuantileBelow, NoneSeen)
+_CRITERIA_FORMS = ("p95 < 200ms", "< 1%", "none")
+_TRIGGERS_FORMS = ("p95 > 1s", "> 5%", "> 20% over baseline", "any", "crash")
+
+
+def criterion(value: object) -> Rule:
+    """A criterion from its mapping in the plan. Raises ValueError with the valid forms."""
+    rule, text = _read(value, _CRITERIA_FORMS)
+    if isinstance(rule, _CRITERIA):
+        return rule
+    raise ValueError(_refusal(text, "criterion", _CRITERIA_FORMS, belongs="triggers" if rule else ""))
+
+
+def trigger(value: object) -> Rule:
+    """A trigger from its mapping in the plan. Raises ValueError with the valid forms."""
+    rule, text = _read(value, _TRIGGERS_FORMS)
+    if rule is not None and not isinstance(rule, _CRITERIA):
+        return rule
+    raise ValueError(_refusal(text, "trigger", _TRIGGERS_FORMS, belongs="criteria" if rule else ""))
+
+
+def _read(value: object, forms: Sequence[str]) -> tuple[Rule | None, str]:
+    if not isinstance(value, dict) or len(value.keys() - {"on"}) != 1:
+        raise ValueError(f"must be one signal and its rule, such as {{http_errors: {forms[1]!r}}}")
+    ((signal, text),) = ((key, told) for key, told in value.items() if key != "on")
+    if not isinstance(text, str):
+        raise ValueError(f"the rule of {signal} must be a text; {_valid(forms)}")
+    measure = f"{signal}{_on(value)}"
+    return next((rule for read in _READERS if (rule := read(text, measure))), None), text
+
+
+def _on(value: dict[str, Any]) -> str:
+    if "on" not in value:
+        return ""
+    told = value["on"]
+    names = [told] if isinstance(told, str) else told
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) and n for n in names):
+        raise ValueError("on: must be 'features' (all of them), one feature, or a list of features")
+    if len(set(names)) < len(names) or (ON_ALL in names and len(names) > 1):
+        raise ValueError("on: names a feature twice; each feature once, or 'features' alone for all of them")
+    return " on " + ", ".join(names)
+
+
+def _valid(forms: Sequence[str]) -> str:
+    return "valid values: " + ", ".join(repr(form) for form in forms)
+
+
+def _refusal(text: str, what: str, forms: Sequence[str], belongs: str) -> str:
+    if belongs:
+        return f"{text!r} belongs under {belongs}; {_valid(forms)}"
+    close = difflib.get_close_matches(text, [_with_numbers(form, text) for form in forms], 1, 0.5)
+    return f"{text!r} is no {what}; {_valid(forms)}" + (f"; did you mean {close[0]!r}?" if close else "")
+
+
+def _with_numbers(form: str, text: str) -> str:
+    """The form with the text's own quantile and number: a suggestion keeps the writer's numbers."""
+    quantile = re.search(r"p\d+(?:\.\d+)?", text)
+    number = re.search(r"(?<![p\d.])\d+(?:\.\d+)?", text)
+    form = re.sub(r"p\d+", quantile[0], form) if quantile else form
+    return re.sub(r"(?<![p\d.])\d+", number[0], form) if number else form
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Tells pydantic that a rule is written as a mapping, and which texts are valid."""
+
+    read: Callable[[object], Rule]
+    forms: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        on = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+        return {
+            "type": "object",
+            "properties": {
+                "on": {**on, "description": "'features' (all of them), a feature, or a list of them."}
+            },
+            "additionalProperties": {"type": "string", "examples": list(self.forms)},
+            "minProperties": 1,
+            "maxProperties": 2,
+        }
+
+
+Criterion = Annotated[Rule, _Written(criterion, _CRITERIA_FORMS)]
+Trigger = Annotated[Rule, _Written(trigger, _TRIGGERS_FORMS)]

@@ -1,0 +1,59 @@
+"""A plan in words: one line per phase, and what a reader should know before starting it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from canary.plan.kinds import KINDS, kind_of
+from canary.plan.model import Phase, Plan, Rule
+from canary.plan.units import duration, percent
+
+
+def phase_in_words(phase: Phase) -> str:
+    """One line: who sees the candidate, how long, what is asked and what happens then."""
+    return f"{phase.name}: " + "; ".join(_clauses(phase))
+
+
+def _clauses(phase: Phase) -> Iterator[str]:
+    who = {0.0: "nobody", 1.0: "everybody"}.get(phase.exposure, f"{percent(phase.exposure)} of users")
+    yield f"{who} on the candidate" + (f" for {duration(phase.duration)}" if phase.duration else "")
+    if phase.approval:
+        people = " and ".join(phase.approval.by)
+        yield f"begins when {people} approved, within {duration(phase.approval.within)}"
+    if phase.checks:
+        yield "looks at " + ", ".join(check.name for check in phase.checks)
+    if phase.criteria:
+        yield "must show " + ", ".join(_rule(rule) for rule in phase.criteria)
+    if phase.triggers:
+        yield "rolls back on " + ", ".join(_rule(rule) for rule in phase.triggers)
+    if phase.criteria:
+        yield _undecided(phase)
+
+
+def _rule(rule: Rule) -> str:
+    on = f" on {', '.join(rule.on)}" if rule.on else ""
+    return f"{rule.signal} {rule.text}{on}"
+
+
+def _undecided(phase: Phase) -> str:
+    told = phase.on_undecided
+    first = f"{duration(told.extend)} longer, then " if told.extend else ""
+    end = f"hold for at most {duration(told.within)}" if told.then == "hold" else "roll back"
+    return f"if undecided: {first}{end}"
+
+
+def warnings(plan: Plan) -> tuple[str, ...]:
+    """What is allowed and should not be overlooked."""
+    return tuple(_warnings(plan))
+
+
+def _warnings(plan: Plan) -> Iterator[str]:
+    for kind in dict.fromkeys(kind_of(ref) for ref in plan.block_refs()):
+        if not KINDS[kind].built:
+            yield f"kind {kind} is planned but not built in this version: preflight would refuse a rollout"
+    if plan.grant_approvals and any(phase.approval for phase in plan.phases):
+        yield "approvals are granted by the plan itself; nobody will be asked"
+    if plan.time_scale != 1:
+        yield f"plan time runs {plan.time_scale:g} times as fast as the clock"
+    for name in plan.without:
+        yield f"check {name!r} will be skipped"

@@ -1,0 +1,65 @@
+"""The adapters of one plan, opened from sealed fields: the same way for a conductor, the guard and a command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from canary.plan.model import HttpCheck, Plan
+from canary.ports import Metrics, Notifier, Probe, Target
+
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """How adapters are made; given from above, since the domain knows no platform.
+
+    block: (reference, fields) → the adapter, with no I/O. probe: () → an HTTP probe.
+    bearer: (reference, fields) → the header a token is sent in.
+    """
+
+    block: Callable[[str, Fields], object]
+    probe: Callable[[], Probe]
+    bearer: Callable[[str, Fields], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """Everything one rollout talks to. Notifiers by reference, in the plan's order of routes."""
+
+    targets: Mapping[str, Target]
+    metrics: Metrics
+    probe: Probe
+    updates: Mapping[str, Notifier]
+    page: Mapping[str, Notifier]
+    bearers: Mapping[str, Mapping[str, str]]
+
+    def connections(self, plan: Plan) -> Mapping[str, Target | Metrics | Notifier]:
+        """Every adapter that can say whether it is reachable, by block reference."""
+        targets = {spec.use: self.targets[name] for name, spec in plan.targets.items()}
+        return {**targets, plan.metrics: self.metrics, **self.updates, **self.page}
+
+    async def close(self) -> None:
+        told = [*self.updates.values(), *self.page.values()]
+        every: list[Target | Metrics | Probe | Notifier] = [*self.targets.values(), self.metrics, self.probe, *told]
+        await asyncio.gather(*(adapter.close() for adapter in every), return_exceptions=True)
+
+
+def open_adapters(plan: Plan, sealed: Mapping[str, Fields], opener: Opener) -> Adapters:
+    """From the fields of every reference in `plan.block_refs()`. Raises KeyError for one that was not sealed."""
+    notifiers = {
+        ref: cast(Notifier, opener.block(ref, sealed[ref])) for ref in (*plan.notify.updates, *plan.notify.page)
+    }
+    tokens = [c.bearer for phase in plan.phases for c in phase.checks if isinstance(c, HttpCheck) and c.bearer]
+    bearers = {ref: opener.bearer(ref, sealed[ref]) for ref in tokens if ref in sealed}
+    return Adapters(
+        targets={n: cast(Target, opener.block(spec.use, sealed[spec.use])) for n, spec in plan.targets.items()},
+        metrics=cast(Metrics, opener.block(plan.metrics, sealed[plan.metrics])),
+        probe=opener.probe(),
+        updates={ref: notifiers[ref] for ref in plan.notify.updates},
+        page={ref: notifiers[ref] for ref in plan.notify.page},
+        bearers=bearers,
+    )

@@ -1,0 +1,80 @@
+"""Bringing a rollout back without its conductor: what the guard and a person's rollback have in common."""
+
+from __future__ import annotations
+
+import contextlib
+
+from canary.errors import BadUsage, LeaseLost, VaultError
+from canary.plan.load import parse_plan
+from canary.rollout.adapters import Adapters, Opener, open_adapters
+from canary.rollout.conducting import Stores, conducting, stored_plan, taking
+from canary.rollout.effects import lower_all
+from canary.rollout.events import Cause, RollbackAsked
+from canary.rollout.lease import LEASE
+from canary.rollout.people import enter, read_state
+from canary.rollout.record import Listener
+from canary.rollout.state import State
+
+LOOK_EVERY = 0.5
+CONDUCTOR_FINISHES_WITHIN = 60.0
+"""Seconds in which a living conductor should have verified the rollback that it was asked for."""
+
+
+async def bring_back(stores: Stores, rollout: str, asked: RollbackAsked, opener: Opener) -> State:
+    """Exposure 0 on every target, sent at once and verified; the state in which the rollout ended.
+
+    Needs journal and vault alone. The request is journaled, exposure 0 is sent whoever conducts, and then either
+    the living conductor finishes or this process takes its place. Raises UnknownRollout, BadUsage when the rollout
+    has ended otherwise, VaultError when its credentials cannot be opened.
+    """
+    state = await read_state(stores.journal, rollout)
+    if not (state.rollback and not state.ended):
+        state = await enter(stores.journal, stores.clock, rollout, asked)
+    await _lower(stores, state, opener)
+    until = stores.clock.monotonic() + CONDUCTOR_FINISHES_WITHIN + LEASE
+    while stores.clock.monotonic() < until:
+        state = await read_state(stores.journal, rollout)
+        if state.ended:
+            return state
+        with contextlib.suppress(LeaseLost):
+            return await finish(stores, rollout, opener, "abort", f"rollback by {asked.by}: {asked.reason}")
+        await stores.clock.sleep(LOOK_EVERY)
+    return state
+
+
+async def finish(
+    stores: Stores, rollout: str, opener: Opener, cause: Cause, reason: str, listeners: tuple[Listener, ...] = ()
+) -> State:
+    """Take the rollout's lock and bring it back. Raises LeaseLost while a conductor lives."""
+    async with taking(stores, rollout, listeners) as seat:
+        adapters = open_adapters(seat.plan, await stores.vault.open(rollout), opener)
+        async with conducting(seat, adapters) as conductor:
+            if not conductor.state.rollback:
+                await conductor.roll_back(cause, reason)
+            await conductor.finish_rollback()
+            return conductor.state
+
+
+async def _lower(stores: Stores, state: State, opener: Opener) -> None:
+    """Lowering needs neither lease nor intent (promise I6): it is sent before anything else is waited for."""
+    if not state.release:
+        return
+    adapters = await sealed_adapters(stores, state, opener)
+    try:
+        await lower_all(stores.clock, adapters.targets, state.release, state.epoch)
+    finally:
+        await adapters.close()
+
+
+async def sealed_adapters(stores: Stores, state: State, opener: Opener) -> Adapters:
+    """From the vault. Raises VaultError, saying what to do when the credentials are gone."""
+    plan = parse_plan((await stored_plan(stores.journal, state.plan_hash)).body)
+    try:
+        return open_adapters(plan, await stores.vault.open(state.rollout), opener)
+    except VaultError as error:
+        if state.ended and state.ended.outcome == "promoted":
+            raise BadUsage(
+                f"the rollback window of {state.rollout} is closed: its credentials were dropped",
+                "roll the former version out with: canary start PLAN --version VERSION",
+            ) from error
+        raise

@@ -1,0 +1,274 @@
+"""The one process that drives a rollout: asks `decide`, journals the answer, carries it out, asks again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from canary.errors import CandidateUnhealthy, Conflict, JournalUnavailable, ProviderError
+from canary.judge.verdict import Judge
+from canary.plan.model import Phase, Plan
+from canary.ports import Access, Clock, Release, Vault
+from canary.rollout import decide as d
+from canary.rollout import events as e
+from canary.rollout.adapters import Adapters
+from canary.rollout.checks import Checks
+from canary.rollout.desk import Desk
+from canary.rollout.effects import raise_all, shown
+from canary.rollout.lease import NEW_HOLDER_WAITS, Lease
+from canary.rollout.record import RETRY_EVERY, Record
+from canary.rollout.retreat import Retreat
+from canary.rollout.soak import Soak
+from canary.rollout.state import State
+from canary.rollout.waiting import pause
+from canary.rollout.words import say
+
+NEWS_EVERY = 1.0
+"""Seconds between two looks for people's entries: an abort is seen within this."""
+PREPARE_TRIES = 3
+
+
+class Conductor:
+    """Carries out one rollout's actions on its adapters. Used by one task at a time; see `conducting`."""
+
+    def __init__(
+        self, plan: Plan, record: Record, lease: Lease, adapters: Adapters, vault: Vault, judge: Judge
+    ) -> None:
+        self.plan = plan
+        self.record = record
+        self.lease = lease
+        self.adapters = adapters
+        self.vault = vault
+        self.clock: Clock = record.clock
+        self.news = asyncio.Event()
+        self.desk = Desk(self.clock, record.state.rollout, adapters.updates, adapters.page, record.tell)
+        self.retreat = Retreat(plan, record, lease, adapters.targets, self.desk)
+        self.soak = Soak(plan, record, adapters, judge, self.retreat, self.news)
+        self._access: dict[str, Access] = {}
+        self._checks: Checks | None = None
+
+    @property
+    def state(self) -> State:
+        return self.record.state
+
+    # --- driving ----------------------------------------------------------------------------------------
+
+    async def run_phase(self, phase: str) -> State:
+        """Until the phase has passed, or exposure 0 is sent, or the rollout has ended."""
+        over = (d.Done, d.FinishRollback, d.Promote)
+        return await self._drive(lambda a: isinstance(a, over) or (isinstance(a, d.StartPhase) and a.phase != phase))
+
+    async def await_approval(self, phase: str) -> State:
+        """Until everybody who must has approved the phase, or exposure 0 is sent."""
+        asking = (d.AskApproval, d.GrantApproval, d.AwaitApproval, d.RollBack)
+        return await self._drive(
+            lambda a: not isinstance(a, asking) and not (isinstance(a, d.StartPhase) and a.phase == phase)
+        )
+
+    async def _drive(self, over: Callable[[d.Action], bool]) -> State:
+        while True:
+            self.news.clear()
+            try:
+                await self.record.refresh()
+                action = d.decide(self.plan, self.state, self.clock.now())
+                if over(action):
+                    return self.state
+                self.lease.check()
+                await self._carry_out(action)
+            except Conflict:
+                continue
+            except JournalUnavailable as error:
+                if self.record.too_silent:
+                    await self._go_blind(error)
+                    return self.state
+                await self.clock.sleep(RETRY_EVERY)
+
+    async def _go_blind(self, error: JournalUnavailable) -> None:
+        """Without a journal nothing may go on: users are taken off the candidate, and somebody is woken."""
+        self.desk.page(f"{self.state.rollout}:journal", f"rolling back without the journal: {error.what}")
+        await self.roll_back("conductor", f"the journal does not answer: {error.what}")
+
+    async def _carry_out(self, action: d.Action) -> None:
+        match action:
+            case d.StartPhase(phase):
+                await self.record.decide(e.PhaseStarted(phase=phase))
+            case d.Prepare(target):
+                await self._prepare(target)
+            case d.AskApproval() | d.GrantApproval() | d.AwaitApproval():
+                await self._approval(action)
+            case d.Raise(share):
+                await self._raise(share)
+            case d.StartSoak(phase, due):
+                await self.record.decide(e.SoakStarted(phase=phase, due=due))
+            case d.Look(number):
+                await self._look(number)
+            case d.Tick():
+                await self.soak.tick()
+            case d.WaitUntil(at):
+                await pause(self.clock, min(NEWS_EVERY, at - self.clock.now()), self.news)
+            case d.Extend(due, reason):
+                await self.record.decide(e.PhaseExtended(phase=self.state.phase, due=due, reason=reason))
+            case d.StartHold(until, reason):
+                await self._hold(until, reason)
+            case d.PassPhase(phase, reason, by):
+                await self.record.decide(e.PhasePassed(phase=phase, reason=reason, overridden_by=by))
+            case d.RollBack(cause, reason):
+                await self.roll_back(cause, reason)
+
+    # --- people -----------------------------------------------------------------------------------------
+
+    async def _approval(self, action: d.AskApproval | d.GrantApproval | d.AwaitApproval) -> None:
+        match action:
+            case d.AskApproval(phase, roles, due):
+                subject = await self._subject()
+                await self.record.decide(e.ApprovalAsked(phase=phase, roles=roles, due=due, subject=subject))
+            case d.GrantApproval(role):
+                approval = self.state.approval
+                assert approval is not None
+                await self.record.decide(
+                    e.ApprovalGiven(
+                        role=role,
+                        by=self.plan.roles[role].name,
+                        how="granted by the plan's overlay, nobody was asked",
+                        reason="grant_approvals",
+                        subject=approval.subject,
+                    )
+                )
+            case d.AwaitApproval():
+                if self.state.raised:
+                    await self.soak.tick()
+                else:
+                    await pause(self.clock, NEWS_EVERY, self.news)
+
+    async def _subject(self) -> str:
+        """What an approval is for: the plan's hash and every line of evidence so far."""
+        digest = hashlib.sha256(self.state.plan_hash.encode())
+        for entry in await self.record.journal.read(self.state.rollout):
+            digest.update(f"{entry.seq} {entry.type} {entry.data!r}\n".encode())
+        return digest.hexdigest()
+
+    async def _hold(self, until: float, reason: str) -> None:
+        phase = self.state.phase
+        await self.record.decide(e.HoldStarted(phase=phase, until=until, reason=reason))
+        self.desk.page(f"{self.state.rollout}:hold", f"{phase} is held at {self.state.asked:.0%}: {reason}")
+
+    # --- the candidate ----------------------------------------------------------------------------------
+
+    async def _prepare(self, name: str) -> None:
+        candidate = self.state.release[name].candidate
+        await self.record.decide(e.PrepareIntended(target=name, candidate=candidate))
+        for attempt in range(1, PREPARE_TRIES + 1):
+            try:
+                await self._reach(name)
+                return await self.record.tell(e.PrepareObserved(target=name, ready=True, detail=candidate))
+            except CandidateUnhealthy as error:
+                return await self.record.tell(e.PrepareObserved(target=name, ready=False, detail=error.what))
+            except ProviderError as error:
+                if attempt == PREPARE_TRIES:
+                    await self.record.tell(e.PrepareObserved(target=name, ready=False, detail=error.what))
+                await pause(self.clock, NEWS_EVERY, self.news)
+        return None
+
+    async def _reach(self, name: str) -> Access:
+        release = self.state.release[name]
+        access = await self.adapters.targets[name].prepare(Release(release.candidate, release.stable))
+        self._access[name] = access
+        return access
+
+    async def _look(self, number: int) -> None:
+        phase = self._phase()
+        if self._checks is None:
+            self._checks = await self._open_checks()
+        looked = await self._checks.round(phase.checks)
+        failed = tuple(c.name for c in looked if c.outcome == "failed")
+        passed = sum(c.outcome == "passed" for c in looked)
+        done = e.ChecksLooked(phase=phase.name, round=number, passed=passed, failed=failed)
+        await self.record.tell(*looked, done)
+
+    async def _open_checks(self) -> Checks:
+        """Through the first target that can be reached by URL: in the plan's order what others call comes first."""
+        for name in self.plan.targets:
+            access = self._access.get(name) or await self._reach(name)
+            if access.url:
+                break
+        return Checks(self.clock, self.adapters.probe, access, self.adapters.bearers, self.plan.without)
+
+    # --- exposure ---------------------------------------------------------------------------------------
+
+    async def _raise(self, share: float) -> None:
+        if self.state.takeovers:
+            settled = self.state.took_at + NEW_HOLDER_WAITS
+            if self.clock.now() < settled:
+                return await pause(self.clock, min(NEWS_EVERY, settled - self.clock.now()), self.news)
+        await self.soak.warm(self._phase())
+        targets = tuple(self.state.release)
+        why = f"phase {self.state.phase}"
+        await self.record.decide(e.ExposureIntended(share=share, targets=targets, why=why))
+        looked = await raise_all(
+            self.clock,
+            self.adapters.targets,
+            self.state.release,
+            share,
+            self.lease.lock.epoch,
+            self.lease.check,
+        )
+        return await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))
+
+    async def roll_back(self, cause: e.Cause, reason: str) -> None:
+        """Exposure 0, now, journal or not. Returns when it was sent and looked at."""
+        await self.retreat.lower(cause, reason)
+
+    async def finish_rollback(self) -> bool:
+        """Until every target shows exposure 0 (True), or `rollback.within` is over (False, and paged)."""
+        verified = await self.retreat.finish()
+        if verified:
+            await self._end("rolled_back", self.state.rollback.reason if self.state.rollback else "", True)
+            await self.vault.drop(self.state.rollout)
+        return verified
+
+    async def promote(self) -> None:
+        """Every phase has passed: say so, plan the reviews, free the service."""
+        now = self.clock.now()
+        due = [e.ReviewDue(offset=o, due=now + o) for o in self.plan.review.after if o not in self.state.reviews]
+        if due:
+            await self.record.decide(*due)
+        await self._end("promoted", "every phase has passed", True)
+
+    async def _end(self, outcome: e.Outcome, reason: str, verified: bool) -> None:
+        if not self.state.ended:
+            phase = self.state.phase or "preflight"
+            await self.record.insist(e.RolloutEnded(outcome=outcome, phase=phase, reason=reason, verified=verified))
+        await self.lease.release()
+
+    def _phase(self) -> Phase:
+        return next(phase for phase in self.plan.phases if phase.name == self.state.phase)
+
+    # --- beside the driving -----------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[Conductor]:
+        """Looks for people's entries and delivers messages meanwhile."""
+        self.record.listeners.append(self._tell_people)
+        tasks = [asyncio.create_task(work) for work in (self._watch_journal(), self.desk.serve())]
+        try:
+            yield self
+            await self.desk.drain(2.0)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.record.listeners.remove(self._tell_people)
+
+    async def _watch_journal(self) -> None:
+        while True:
+            await self.clock.sleep(NEWS_EVERY)
+            with contextlib.suppress(JournalUnavailable):
+                if await self.record.journal.read(self.state.rollout, self.state.seq):
+                    self.news.set()
+
+    def _tell_people(self, state: State, event: e.Event) -> None:
+        if message := say(state, event):
+            self.desk.post(message)

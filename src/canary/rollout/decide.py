@@ -1,0 +1,292 @@
+"""State → the next action. Pure: the conductor asks, carries out, journals, and asks again.
+
+The order of the questions is the order of what matters: what ends a rollout first, then what takes users off the
+candidate, and only then what puts users on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from canary.judge.verdict import Outcome
+from canary.plan.model import Phase, Plan
+from canary.rollout.events import Cause
+from canary.rollout.measure import stale_after
+from canary.rollout.state import State
+
+RAISE_TRIES = 3
+LOOK_EVERY = 300.0
+"""Seconds of plan time between two rounds of checks in staging."""
+FAILED_LOOKS = 3
+"""Rounds in a row with a failed check after which staging need not wait for its end."""
+HOLD = 8 * 3600.0
+"""Seconds of plan time that a hold lasts when the plan does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The rollout has ended: nothing is left to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class StartPhase:
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskApproval:
+    phase: str
+    roles: tuple[str, ...]
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class GrantApproval:
+    """The plan's overlay grants it (a demo): said so in the journal."""
+
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitApproval:
+    missing: tuple[str, ...]
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class StartSoak:
+    phase: str
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One round over the checks of the phase."""
+
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Measure, judge, look at the targets; then wait for the next block."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    due: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartHold:
+    until: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassPhase:
+    phase: str
+    reason: str
+    overridden_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Send exposure 0 to all targets, at once."""
+
+    cause: Cause
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishRollback:
+    """Exposure 0 is sent: see to it that every target shows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Every phase has passed."""
+
+
+Action = (
+    Done
+    | Preflight
+    | StartPhase
+    | Prepare
+    | AskApproval
+    | GrantApproval
+    | AwaitApproval
+    | Raise
+    | StartSoak
+    | Look
+    | Tick
+    | WaitUntil
+    | Extend
+    | StartHold
+    | PassPhase
+    | RollBack
+    | FinishRollback
+    | Promote
+)
+
+
+def decide(plan: Plan, state: State, now: float) -> Action:
+    """What to do next; `now` in unix seconds."""
+    if state.ended:
+        return Done()
+    if state.rollback:
+        return FinishRollback()
+    if state.stop:
+        return RollBack("abort", f"{state.stop.kind} by {state.stop.by}: {state.stop.reason}")
+    if not state.release:
+        return Preflight()
+    phase = next((p for p in plan.phases if p.name not in state.passed), None)
+    if phase is None:
+        return Promote()
+    if state.phase != phase.name:
+        return StartPhase(phase.name)
+    return _approval(plan, phase, state, now) or _in_phase(plan, phase, state, now)
+
+
+def _approval(plan: Plan, phase: Phase, state: State, now: float) -> Action | None:
+    """None once everybody who must has said yes."""
+    if phase.approval is None:
+        return None
+    if state.rejected:
+        return RollBack("approval", f"go-live was rejected by {state.rejected}")
+    asked = state.approval
+    if asked is None:
+        due = now + plan.seconds(phase.approval.within)
+        return AskApproval(phase.name, tuple(phase.approval.by), due)
+    if not asked.missing:
+        return None
+    if _failed(state):
+        return RollBack("fail", _reason(state))
+    if now >= asked.due:
+        return RollBack("approval", f"no approval by {', '.join(asked.missing)} in time")
+    if plan.grant_approvals:
+        return GrantApproval(asked.missing[0])
+    return AwaitApproval(asked.missing, asked.due)
+
+
+def _in_phase(plan: Plan, phase: Phase, state: State, now: float) -> Action:
+    if phase.exposure == 0:
+        return _staging(plan, phase, state, now)
+    if state.asked != phase.exposure or not state.shown:
+        if state.tries >= RAISE_TRIES:
+            return RollBack("platform", f"the targets did not take {phase.exposure:.0%}: {_unshown(state)}")
+        return Raise(phase.exposure)
+    if phase.duration is None:
+        return PassPhase(phase.name, f"every target shows {phase.exposure:.0%}")
+    if state.soaking != phase.name:
+        return StartSoak(phase.name, now + plan.seconds(phase.duration))
+    return _soak(plan, phase, state, now)
+
+
+def _staging(plan: Plan, phase: Phase, state: State, now: float) -> Action:
+    """Exposure 0: the candidate is prepared, then its checks are looked at until the phase is due."""
+    if state.unready:
+        return RollBack("staging", f"the candidate never became ready: {state.unready}")
+    waiting = [name for name in plan.targets if name not in state.prepared]
+    if waiting:
+        return Prepare(waiting[0])
+    if state.soaking != phase.name:
+        return StartSoak(phase.name, now + plan.seconds(phase.duration or 0.0))
+    looks = state.looks
+    next_look = min(looks.at + plan.seconds(LOOK_EVERY), state.due) if looks.round else now
+    if now >= next_look and not (looks.round and looks.at >= state.due):
+        return Look(looks.round + 1)
+    if now < state.due and looks.failed_in_a_row < FAILED_LOOKS:
+        return WaitUntil(next_look)
+    if looks.failing:
+        return RollBack("staging", f"staging checks failed: {'; '.join(looks.failing)}")
+    return PassPhase(phase.name, f"{len(looks.last)} checks passed in {looks.round} rounds")
+
+
+def _soak(plan: Plan, phase: Phase, state: State, now: float) -> Action:
+    if _failed(state):
+        return RollBack("fail", _reason(state))
+    if state.override:
+        return PassPhase(phase.name, state.override.reason, overridden_by=state.override.by)
+    if state.extend_asked:
+        due = max(now, state.due) + plan.seconds(state.extend_asked)
+        return Extend(due, "a person asked for more time")
+    if state.hold:
+        return _hold(plan, phase, state, now)
+    if now < state.due:
+        return Tick()
+    return _at_the_deadline(plan, phase, state, now)
+
+
+def _hold(plan: Plan, phase: Phase, state: State, now: float) -> Action:
+    assert state.hold is not None
+    until = state.hold.until
+    if until is None:
+        return StartHold(state.hold.since + _hold_for(plan, phase), state.hold.reason)
+    if now >= until:
+        return RollBack("undecided", f"nobody decided during the hold: {state.hold.reason}")
+    return Tick()
+
+
+def _at_the_deadline(plan: Plan, phase: Phase, state: State, now: float) -> Action:
+    blind = _blind(plan, state, now)
+    if blind:
+        return RollBack("no evidence", f"no evidence: {blind}")
+    if state.verdict is not None and state.verdict.outcome is Outcome.PASS:
+        return PassPhase(phase.name, state.verdict.reason)
+    unsure = phase.on_undecided
+    reason = f"undecided after {phase.name}: {_reason(state)}"
+    if unsure and unsure.extend and not state.extended:
+        return Extend(now + plan.seconds(unsure.extend), reason)
+    if unsure and unsure.then == "hold":
+        return StartHold(now + _hold_for(plan, phase), reason)
+    return RollBack("undecided", reason)
+
+
+def _blind(plan: Plan, state: State, now: float) -> str | None:
+    """Why there is no evidence to decide on, or None."""
+    if state.blind_since is not None:
+        return f"the metrics cannot be read since {now - state.blind_since:.0f} s ({state.blind_reason})"
+    if state.verdict is None or state.sampled_at is None:
+        return "nothing was measured"
+    if now - state.sampled_at > stale_after(plan):
+        return f"the last sample is {now - state.sampled_at:.0f} s old"
+    if state.verdict.outcome is Outcome.NO_DATA:
+        return state.verdict.reason
+    return None
+
+
+def _hold_for(plan: Plan, phase: Phase) -> float:
+    return plan.seconds(phase.on_undecided.within if phase.on_undecided else HOLD)
+
+
+def _failed(state: State) -> bool:
+    return state.verdict is not None and state.verdict.outcome is Outcome.FAIL
+
+
+def _reason(state: State) -> str:
+    return state.verdict.reason if state.verdict else "nothing was measured"
+
+
+def _unshown(state: State) -> str:
+    return "; ".join(f"{name} {s.answer} ({s.detail})" for name, s in state.targets.items() if s.answer != "yes")

@@ -1,0 +1,75 @@
+"""Who is told, by which routes. Nothing here is ever waited for by what keeps users safe."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+
+from canary.ports import Clock, Notifier, Receipt
+from canary.rollout.events import Event, Paged, Posted
+from canary.rollout.waiting import PROVIDER_TIMEOUT, within
+
+Journaled = Callable[[Event], Awaitable[None]]
+
+
+class Desk:
+    """A queue of messages and pages. `journaled` records the receipts of pages and undelivered messages."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        thread: str,
+        updates: Mapping[str, Notifier],
+        page: Mapping[str, Notifier],
+        journaled: Journaled,
+    ) -> None:
+        self.clock = clock
+        self.thread = thread
+        self._updates = updates
+        self._page = page
+        self._journaled = journaled
+        self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+
+    def post(self, message: str) -> None:
+        """Tell the rollout's thread, on every route for updates."""
+        self._queue.put_nowait(lambda: self._post(message))
+
+    def page(self, incident: str, summary: str) -> None:
+        """Wake somebody: route after route until one confirms."""
+        self._queue.put_nowait(lambda: self._page_routes(incident, summary))
+
+    async def serve(self) -> None:
+        """Deliver for ever."""
+        while True:
+            work = await self._queue.get()
+            with contextlib.suppress(Exception):
+                await work()
+            self._queue.task_done()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until everything is delivered, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            await within(self.clock, seconds, self._queue.join())
+
+    async def _post(self, message: str) -> None:
+        receipts = [
+            await self._bounded(route, notifier.post(self.thread, message)) for route, notifier in self._updates.items()
+        ]
+        if receipts and not any(receipt.confirmed for receipt in receipts):
+            await self._journaled(Posted(message=message, receipts=tuple(map(asdict, receipts))))
+
+    async def _page_routes(self, incident: str, summary: str) -> None:
+        receipts: list[Receipt] = []
+        for route, notifier in self._page.items():
+            receipts.append(await self._bounded(route, notifier.page(incident, summary)))
+            if receipts[-1].confirmed:
+                break
+        await self._journaled(Paged(incident=incident, summary=summary, receipts=tuple(map(asdict, receipts))))
+
+    async def _bounded(self, route: str, work: Awaitable[Receipt]) -> Receipt:
+        try:
+            return await within(self.clock, PROVIDER_TIMEOUT, work)
+        except TimeoutError:
+            return Receipt(route, False, f"no answer within {PROVIDER_TIMEOUT:.0f} s")

@@ -1,0 +1,299 @@
+"""What can happen to a rollout: the shapes of its journal's lines.
+
+The journal's `type` is the class name in snake case. A line once written stays readable: fields are only added,
+with defaults, and unknown ones are ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from canary.ports import Entry, NewEntry
+
+Outcome = Literal["promoted", "rolled_back", "held", "unverified", "refused"]
+Cause = Literal["fail", "abort", "no evidence", "undecided", "approval", "staging", "platform", "conductor", "guard"]
+TYPES: dict[str, type[Event]] = {}
+
+
+class Part(BaseModel):
+    """Immutable, JSON both ways."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Event(Part):
+    """The base of every line."""
+
+    type: ClassVar[str] = ""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        cls.type = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        TYPES[cls.type] = cls
+
+    def entry(self, at: float) -> NewEntry:
+        return NewEntry(at, self.type, self.model_dump(mode="json"))
+
+
+def parse(entry: Entry) -> Event:
+    """The event of a journal's line. Raises KeyError for a type that this version does not know."""
+    return TYPES[entry.type].model_validate(entry.data)
+
+
+# --- the rollout itself -------------------------------------------------------------------------------------
+
+
+class Identities(Part):
+    """One target's release: immutable identities, `stable` as observed."""
+
+    candidate: str
+    stable: str
+
+
+class RolloutStarted(Event):
+    plan: str
+    plan_hash: str
+    service: str
+    version: str
+    requested_by: str
+    how: str
+    flow_run: str | None = None
+
+
+class ConductorTook(Event):
+    """A process took the service's lock; from here its epoch counts."""
+
+    holder: str
+    epoch: int
+    lease_seconds: float
+
+
+class PreflightPassed(Event):
+    """Everything the rollout needs answered; what was observed as stable is the way back."""
+
+    release: Mapping[str, Identities]
+    stable_version: str
+    sealed: tuple[str, ...]
+
+
+class RolloutEnded(Event):
+    outcome: Outcome
+    phase: str
+    reason: str
+    verified: bool
+
+
+# --- phases -------------------------------------------------------------------------------------------------
+
+
+class PhaseStarted(Event):
+    phase: str
+
+
+class PrepareIntended(Event):
+    target: str
+    candidate: str
+
+
+class PrepareObserved(Event):
+    target: str
+    ready: bool
+    detail: str
+
+
+class CheckObserved(Event):
+    name: str
+    outcome: Literal["passed", "failed", "cannot tell", "skipped"]
+    detail: str
+
+
+class ChecksLooked(Event):
+    """One round over all checks of the phase is complete."""
+
+    phase: str
+    round: int
+    passed: int
+    failed: tuple[str, ...]
+
+
+class ApprovalAsked(Event):
+    """`subject` is the hash over the plan's hash and the evidence so far: an approval counts for it alone."""
+
+    phase: str
+    roles: tuple[str, ...]
+    due: float
+    subject: str
+
+
+class ExposureIntended(Event):
+    share: float
+    targets: tuple[str, ...]
+    why: str
+
+
+class Shown(Part):
+    """What one target shows."""
+
+    answer: Literal["yes", "no", "cannot tell"]
+    observed: float | None
+    detail: str
+
+
+class ExposureObserved(Event):
+    share: float
+    targets: Mapping[str, Shown]
+
+    @property
+    def verified(self) -> bool:
+        return all(shown.answer == "yes" for shown in self.targets.values())
+
+
+class ExposureDrifted(Event):
+    """A target shows another share than it was asked for."""
+
+    asked: float
+    targets: Mapping[str, Shown]
+
+
+class SoakStarted(Event):
+    phase: str
+    due: float
+
+
+class Sampled(Event):
+    """One block of raw increments, as the judge folds it (see canary.judge.evidence.Block.to_data)."""
+
+    block: Mapping[str, Any]
+
+
+class MeasurementFailed(Event):
+    """The metrics could not be read: said once per outage, not once per tick."""
+
+    reason: str
+
+
+class MeasurementBack(Event):
+    blind_seconds: float
+
+
+class Judged(Event):
+    """A verdict over the phase, journaled when it changes (see canary.judge.verdict.PhaseVerdict.to_data)."""
+
+    phase: str
+    verdict: Mapping[str, Any]
+
+
+class PhaseExtended(Event):
+    phase: str
+    due: float
+    reason: str
+
+
+class HoldStarted(Event):
+    phase: str
+    until: float
+    reason: str
+
+
+class PhasePassed(Event):
+    phase: str
+    reason: str
+    overridden_by: str | None = None
+
+
+# --- people -------------------------------------------------------------------------------------------------
+
+
+class Decision(Event):
+    """The base of a person's entry. `how` says by which way the name was learnt; `proven` is true only when that
+    way proves who it was."""
+
+    by: str
+    how: str
+    reason: str
+    proven: bool = False
+
+
+class ApprovalGiven(Decision):
+    role: str
+    subject: str
+
+
+class ApprovalRejected(Decision):
+    role: str
+
+
+class AbortAsked(Decision):
+    pass
+
+
+class RollbackAsked(Decision):
+    pass
+
+
+class HoldAsked(Decision):
+    pass
+
+
+class ResumeAsked(Decision):
+    pass
+
+
+class PromoteAsked(Decision):
+    pass
+
+
+class ExtendAsked(Decision):
+    """`seconds` of plan time."""
+
+    seconds: float
+
+
+class PageAcknowledged(Decision):
+    pass
+
+
+# --- rollback, pages, review --------------------------------------------------------------------------------
+
+
+class RollbackStarted(Event):
+    cause: Cause
+    reason: str
+
+
+class RollbackVerified(Event):
+    targets: Mapping[str, Shown]
+
+
+class RollbackUnverified(Event):
+    targets: Mapping[str, Shown]
+    waited_seconds: float
+
+
+class Paged(Event):
+    incident: str
+    summary: str
+    receipts: tuple[Mapping[str, Any], ...]
+
+
+class Posted(Event):
+    """A message could not be delivered by any route (delivered ones are not journaled)."""
+
+    message: str
+    receipts: tuple[Mapping[str, Any], ...]
+
+
+class ReviewDue(Event):
+    """The review of this offset (seconds after full) is to run at `due`."""
+
+    offset: float
+    due: float
+
+
+class Reviewed(Event):
+    offset: float
+    lines: tuple[str, ...]

@@ -1,0 +1,61 @@
+"""What people decide, as lines of the journal. A conductor finds them within a second."""
+
+from __future__ import annotations
+
+from canary.errors import BadUsage, Conflict, UnknownRollout
+from canary.ports import Clock, Journal
+from canary.rollout import events as e
+from canary.rollout.state import State, fold
+
+TRIES = 50
+
+
+async def read_state(journal: Journal, rollout: str) -> State:
+    """Raises UnknownRollout, naming the newest ones."""
+    entries = await journal.read(rollout)
+    if not entries:
+        known = list(await journal.rollouts())[:5]
+        newest = f"the newest are: {', '.join(known)}" if known else "this journal has none yet"
+        raise UnknownRollout(f"no rollout {rollout!r} in this journal", f"{newest} (CANARY_JOURNAL_URL says which)")
+    return fold(State(rollout), entries)
+
+
+async def enter(journal: Journal, clock: Clock, rollout: str, decision: e.Decision) -> State:
+    """Append a person's decision; the state after it. Raises UnknownRollout, and BadUsage when it cannot be taken."""
+    for _ in range(TRIES):
+        state = await read_state(journal, rollout)
+        possible(state, decision)
+        try:
+            entries = await journal.append(rollout, state.seq, [decision.entry(clock.now())])
+        except Conflict:
+            continue
+        return fold(state, entries)
+    raise Conflict(f"rollout {rollout} is being written too fast to add a decision", "try again")
+
+
+def possible(state: State, decision: e.Decision) -> None:
+    """Raises BadUsage, saying what would be possible instead."""
+    match decision:
+        case e.RollbackAsked() | e.AbortAsked() if state.ended and state.ended.outcome == "promoted":
+            return
+        case _ if state.ended:
+            raise BadUsage(f"rollout {state.rollout} has ended: {state.ended.outcome}", "start a new one: canary start")
+        case e.ApprovalGiven() | e.ApprovalRejected():
+            _can_approve(state, decision.role)
+        case e.PromoteAsked() if state.hold is None:
+            raise BadUsage(f"rollout {state.rollout} is not held: there is nothing to override", _watch(state))
+        case e.ResumeAsked() if state.hold is None:
+            raise BadUsage(f"rollout {state.rollout} is not held", _watch(state))
+        case e.ExtendAsked() | e.HoldAsked() if not state.soaking or state.rollback:
+            raise BadUsage(f"rollout {state.rollout} is not in a soak", _watch(state))
+
+
+def _can_approve(state: State, role: str) -> None:
+    if state.approval is None:
+        raise BadUsage(f"rollout {state.rollout} does not wait for an approval now", _watch(state))
+    if role not in state.approval.roles:
+        raise BadUsage(f"phase {state.phase} asks nobody as {role!r}", f"it asks: {', '.join(state.approval.roles)}")
+
+
+def _watch(state: State) -> str:
+    return f"see where it stands: canary status {state.rollout}"

@@ -1,0 +1,124 @@
+"""The journal as one process sees it: the folded state, and appending behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from canary.errors import Conflict, JournalUnavailable
+from canary.ports import Clock, Entry, Journal, Lock, NewEntry
+from canary.rollout.events import Event, parse
+from canary.rollout.state import State, apply, fold
+
+SILENT_AFTER = 10.0
+"""Seconds without a journal's answer after which a conductor must not go on as if nothing were (promise I6)."""
+RETRY_EVERY = 0.5
+
+Listener = Callable[[State, Event], None]
+"""Told of every line, once it is journaled. Must return at once and never raise."""
+
+
+class Spool(Protocol):
+    """Where lines wait that the journal did not take."""
+
+    def add(self, rollout: str, entries: Sequence[NewEntry]) -> None: ...
+
+
+class Record:
+    """One rollout's journal, folded. Not for two tasks that decide; any number may tell facts."""
+
+    def __init__(self, journal: Journal, clock: Clock, rollout: str, spool: Spool) -> None:
+        self.journal = journal
+        self.clock = clock
+        self.spool = spool
+        self.state = State(rollout)
+        self.lock: Lock | None = None
+        self.listeners: list[Listener] = []
+        self._silent_since: float | None = None
+        self._one_writer = asyncio.Lock()
+
+    async def refresh(self) -> bool:
+        """Fold what others appended; whether there was anything. Raises JournalUnavailable."""
+        return self._fold(await self._heard(self.journal.read(self.state.rollout, self.state.seq)))
+
+    async def decide(self, *events: Event) -> None:
+        """Append what follows from the state as it is. Raises Conflict when it is not so any more."""
+        async with self._one_writer:
+            await self._append(self._entries(events))
+
+    async def tell(self, *events: Event) -> None:
+        """Append facts, whatever was appended in between.
+
+        Raises LeaseLost, and JournalUnavailable once the journal is too silent.
+        """
+        async with self._one_writer:
+            entries = self._entries(events)
+            while not await self._told(entries):
+                await self.clock.sleep(RETRY_EVERY)
+
+    async def insist(self, *events: Event) -> None:
+        """Append facts, or else spool them for the journal's return, and go on as if they were in it."""
+        entries = self._entries(events)
+        try:
+            await self.tell(*events)
+        except JournalUnavailable:
+            await asyncio.to_thread(self.spool.add, self.state.rollout, entries)
+            for event, entry in zip(events, entries, strict=True):
+                self._see(apply(event, self.state, entry.at), event)
+
+    @property
+    def too_silent(self) -> bool:
+        """Whether the journal has not answered for too long to go on."""
+        silent = self._silent_since
+        return silent is not None and self.clock.monotonic() - silent >= SILENT_AFTER
+
+    async def _heard(self, asked: Awaitable[Sequence[Entry]]) -> Sequence[Entry]:
+        began = self.clock.monotonic()
+        try:
+            entries = await asked
+        except JournalUnavailable:
+            self._silent_since = self._silent_since or began
+            raise
+        self._silent_since = None
+        return entries
+
+    async def _append(self, entries: Sequence[NewEntry]) -> None:
+        append = self.journal.append(self.state.rollout, self.state.seq, entries, self.lock)
+        self._fold(await self._heard(append))
+
+    async def _told(self, entries: Sequence[NewEntry]) -> bool:
+        try:
+            await self._append(entries)
+        except Conflict:
+            # An append whose answer was lost comes back as a conflict with ourselves.
+            newer = await self._heard(self.journal.read(self.state.rollout, self.state.seq))
+            self._fold(newer)
+            return _holds(newer, entries) or await self._told(entries)
+        except JournalUnavailable:
+            if self.too_silent:
+                raise
+            return False
+        return True
+
+    def _entries(self, events: Sequence[Event]) -> list[NewEntry]:
+        at = self.clock.now()
+        return [event.entry(at) for event in events]
+
+    def _fold(self, entries: Sequence[Entry]) -> bool:
+        for entry in entries:
+            if entry.seq > self.state.seq:
+                self._see(fold(self.state, [entry]), parse(entry))
+        return bool(entries)
+
+    def _see(self, state: State, event: Event) -> None:
+        self.state = state
+        for listener in self.listeners:
+            listener(state, event)
+
+
+def _holds(journaled: Sequence[Entry], ours: Sequence[NewEntry]) -> bool:
+    """Whether our lines stand among the journaled ones, in one piece."""
+    have = [(entry.at, entry.type, dict(entry.data)) for entry in journaled]
+    want = [(entry.at, entry.type, dict(entry.data)) for entry in ours]
+    return any(have[i : i + len(want)] == want for i in range(len(have) - len(want) + 1))

@@ -1,0 +1,79 @@
+"""The way back: exposure 0 to all targets at once, then seeing to it. Journaled, but never waiting for the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from canary.plan.model import Plan
+from canary.ports import Target, Verification
+from canary.rollout.desk import Desk
+from canary.rollout.effects import look_at_all, lower_all, shown
+from canary.rollout.events import (
+    Cause,
+    Event,
+    ExposureIntended,
+    ExposureObserved,
+    RollbackStarted,
+    RollbackUnverified,
+    RollbackVerified,
+)
+from canary.rollout.lease import REOBSERVE, Lease
+from canary.rollout.record import Record
+from canary.rollout.waiting import at_most
+
+JOURNAL_FIRST = 0.5
+"""Seconds that the intent may take to be journaled before exposure 0 is sent all the same (promise I6)."""
+LOOK_EVERY = 1.0
+
+
+class Retreat:
+    """Lowers and verifies. A raise never comes from here."""
+
+    def __init__(self, plan: Plan, record: Record, lease: Lease, targets: Mapping[str, Target], desk: Desk) -> None:
+        self.plan = plan
+        self.record = record
+        self.lease = lease
+        self.targets = targets
+        self.desk = desk
+        self.clock = record.clock
+
+    async def lower(self, cause: Cause, reason: str, before: Sequence[Event] = ()) -> None:
+        """Send exposure 0. `before` are the lines that led here: they are journaled with the intent, in one piece."""
+        release = self.record.state.release
+        started = RollbackStarted(cause=cause, reason=reason)
+        intent = ExposureIntended(share=0.0, targets=tuple(release), why=reason)
+        journaled = asyncio.ensure_future(self.record.insist(*before, started, intent))
+        await at_most(self.clock, JOURNAL_FIRST, journaled)
+        looked = await lower_all(self.clock, self.targets, release, self.lease.lock.epoch)
+        await journaled
+        await self.record.insist(ExposureObserved(share=0.0, targets=shown(looked)))
+
+    async def finish(self) -> bool:
+        """Look until every target shows 0, lowering again what does not; page when `rollback.within` is over."""
+        rollback = self.record.state.rollback
+        started = rollback.started_at if rollback else self.clock.now()
+        begun = self.clock.now()
+        until = begun + self._linger()
+        while True:
+            looked = await look_at_all(self.clock, self.targets, self.record.state.release, 0.0)
+            off = {name: v for name, v in looked.items() if v.answer != "yes"}
+            if not off and self.clock.now() >= until:
+                await self.record.insist(RollbackVerified(targets=shown(looked)))
+                return True
+            if off:
+                await lower_all(self.clock, self.targets, self.record.state.release, self.lease.lock.epoch)
+            if off and self.clock.now() >= max(started, begun) + self.plan.rollback.within:
+                await self._unverified(off, self.clock.now() - started)
+                return False
+            await self.clock.sleep(LOOK_EVERY)
+
+    def _linger(self) -> float:
+        """A raise of ours or of a former holder may still land: its answer was lost, or the holder was replaced."""
+        state = self.record.state
+        return REOBSERVE if state.raise_open or state.takeovers else 0.0
+
+    async def _unverified(self, off: Mapping[str, Verification], waited: float) -> None:
+        told = "; ".join(f"{name}: {v.detail}" for name, v in off.items())
+        self.desk.page(f"{self.record.state.rollout}:rollback", f"exposure 0 could not be verified: {told}")
+        await self.record.insist(RollbackUnverified(targets=shown(off), waited_seconds=waited))

@@ -1,0 +1,380 @@
+"""Events → state. There is no other memory: a conductor that starts anew folds the journal and goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import singledispatch
+from typing import Literal
+
+from canary.judge.evidence import Block, Evidence
+from canary.judge.verdict import PhaseVerdict
+from canary.ports import NOTHING, Entry
+from canary.rollout import events as e
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What is being asked: by these roles, for this subject, until `due`; and who has said yes."""
+
+    roles: tuple[str, ...]
+    subject: str
+    due: float
+    given: Mapping[str, str] = field(default=NOTHING)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(role for role in self.roles if role not in self.given)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    since: float
+    until: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An abort or an asked rollback: sticky from the line that says it."""
+
+    by: str
+    reason: str
+    kind: Literal["abort", "rollback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    cause: e.Cause
+    reason: str
+    started_at: float
+    verified: bool = False
+    unverified_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """The rounds of checks in this phase; `last` holds each check's newest outcome and detail."""
+
+    round: int = 0
+    at: float = 0.0
+    failed_in_a_row: int = 0
+    last: Mapping[str, tuple[str, str]] = field(default=NOTHING)
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        good = ("passed", "skipped")
+        return tuple(f"{name}: {detail}" for name, (outcome, detail) in self.last.items() if outcome not in good)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a rollout stands. Times are unix seconds, shares 0–1."""
+
+    rollout: str
+    seq: int = 0
+    plan_hash: str = ""
+    service: str = ""
+    version: str = ""
+    requested_by: str = ""
+    started_at: float = 0.0
+    epoch: int = 0
+    takeovers: int = 0
+    took_at: float = 0.0
+    release: Mapping[str, e.Identities] = field(default=NOTHING)
+    stable_version: str = ""
+    phase: str = ""
+    phase_since: float = 0.0
+    passed: tuple[str, ...] = ()
+    prepared: frozenset[str] = frozenset()
+    unready: str | None = None
+    approval: Approval | None = None
+    rejected: str | None = None
+    looks: Looks = field(default=Looks())
+    asked: float = 0.0
+    raise_open: bool = False
+    shown: bool = True
+    tries: int = 0
+    exposed_phase: str = ""
+    targets: Mapping[str, e.Shown] = field(default=NOTHING)
+    soaking: str = ""
+    due: float = 0.0
+    evidence: Evidence = field(default_factory=Evidence)
+    verdict: PhaseVerdict | None = None
+    sampled_at: float | None = None
+    blind_since: float | None = None
+    blind_reason: str = ""
+    bad_requests: float = 0.0
+    extended: bool = False
+    extend_asked: float = 0.0
+    hold: Hold | None = None
+    override: e.PromoteAsked | None = None
+    stop: Stop | None = None
+    rollback: Rollback | None = None
+    ended: e.RolloutEnded | None = None
+    ended_at: float = 0.0
+    paged: Mapping[str, float] = field(default=NOTHING)
+    acknowledged: bool = False
+    reviews: Mapping[float, float] = field(default=NOTHING)
+    reviewed: Mapping[float, tuple[str, ...]] = field(default=NOTHING)
+
+    @property
+    def raised(self) -> bool:
+        """Whether users may be on the candidate: asked, or asked and not yet seen."""
+        return self.asked > 0 or self.raise_open
+
+
+def fold(state: State, entries: Iterable[Entry]) -> State:
+    """The state after these lines. Lines at or before `state.seq` are passed over."""
+    for entry in entries:
+        if entry.seq > state.seq:
+            state = replace(apply(e.parse(entry), state, entry.at), seq=entry.seq)
+    return state
+
+
+@singledispatch
+def apply(event: e.Event, state: State, at: float) -> State:
+    """One event's effect. Events that only tell (prepare intents, check rows, posts) change nothing."""
+    del event, at
+    return state
+
+
+def _with(mapping: Mapping[str, object], **more: object) -> Mapping[str, object]:
+    return {**mapping, **more}
+
+
+@apply.register
+def _(event: e.RolloutStarted, state: State, at: float) -> State:
+    return replace(
+        state,
+        plan_hash=event.plan_hash,
+        service=event.service,
+        version=event.version,
+        requested_by=event.requested_by,
+        started_at=at,
+    )
+
+
+@apply.register
+def _(event: e.ConductorTook, state: State, at: float) -> State:
+    return replace(state, epoch=event.epoch, took_at=at, takeovers=state.takeovers + (1 if state.epoch else 0))
+
+
+@apply.register
+def _(event: e.PreflightPassed, state: State, at: float) -> State:
+    return replace(state, release=event.release, stable_version=event.stable_version)
+
+
+@apply.register
+def _(event: e.PhaseStarted, state: State, at: float) -> State:
+    return replace(
+        state,
+        phase=event.phase,
+        phase_since=at,
+        approval=None,
+        looks=Looks(),
+        extended=False,
+        extend_asked=0.0,
+        hold=None,
+        override=None,
+        tries=0,
+    )
+
+
+@apply.register
+def _(event: e.PrepareObserved, state: State, at: float) -> State:
+    if not event.ready:
+        return replace(state, unready=f"{event.target}: {event.detail}")
+    return replace(state, prepared=state.prepared | {event.target}, unready=None)
+
+
+@apply.register
+def _(event: e.CheckObserved, state: State, at: float) -> State:
+    last = {**state.looks.last, event.name: (event.outcome, event.detail)}
+    return replace(state, looks=replace(state.looks, last=last))
+
+
+@apply.register
+def _(event: e.ChecksLooked, state: State, at: float) -> State:
+    failed = state.looks.failed_in_a_row + 1 if event.failed else 0
+    return replace(state, looks=replace(state.looks, round=event.round, at=at, failed_in_a_row=failed))
+
+
+@apply.register
+def _(event: e.ApprovalAsked, state: State, at: float) -> State:
+    return replace(state, approval=Approval(event.roles, event.subject, event.due))
+
+
+@apply.register
+def _(event: e.ApprovalGiven, state: State, at: float) -> State:
+    asked = state.approval
+    if asked is None or asked.subject != event.subject or event.role not in asked.roles:
+        return state
+    return replace(state, approval=replace(asked, given={**asked.given, event.role: event.by}))
+
+
+@apply.register
+def _(event: e.ApprovalRejected, state: State, at: float) -> State:
+    return replace(state, rejected=f"{event.by} ({event.role}): {event.reason}")
+
+
+@apply.register
+def _(event: e.ExposureIntended, state: State, at: float) -> State:
+    rising = event.share > state.asked
+    return replace(
+        state,
+        asked=event.share,
+        shown=False,
+        raise_open=state.raise_open or rising,
+        tries=state.tries + 1,
+    )
+
+
+@apply.register
+def _(event: e.ExposureObserved, state: State, at: float) -> State:
+    targets = {**state.targets, **event.targets}
+    if not event.verified:
+        return replace(state, targets=targets)
+    return replace(state, targets=targets, shown=True, raise_open=False, tries=0, exposed_phase=state.phase)
+
+
+@apply.register
+def _(event: e.ExposureDrifted, state: State, at: float) -> State:
+    return replace(state, targets={**state.targets, **event.targets}, shown=False)
+
+
+@apply.register
+def _(event: e.SoakStarted, state: State, at: float) -> State:
+    return replace(
+        state,
+        soaking=event.phase,
+        due=event.due,
+        evidence=Evidence(),
+        verdict=None,
+        sampled_at=at,
+        blind_since=None,
+    )
+
+
+@apply.register
+def _(event: e.Sampled, state: State, at: float) -> State:
+    block = Block.from_data(event.block)
+    return replace(
+        state,
+        evidence=state.evidence.add(block),
+        sampled_at=block.at,
+        bad_requests=state.bad_requests + block.bad_served,
+    )
+
+
+@apply.register
+def _(event: e.MeasurementFailed, state: State, at: float) -> State:
+    return replace(state, blind_since=state.blind_since or at, blind_reason=event.reason)
+
+
+@apply.register
+def _(event: e.MeasurementBack, state: State, at: float) -> State:
+    return replace(state, blind_since=None, blind_reason="")
+
+
+@apply.register
+def _(event: e.Judged, state: State, at: float) -> State:
+    return replace(state, verdict=PhaseVerdict.from_data(event.verdict))
+
+
+@apply.register
+def _(event: e.PhaseExtended, state: State, at: float) -> State:
+    return replace(state, due=event.due, extended=True, extend_asked=0.0, hold=None)
+
+
+@apply.register
+def _(event: e.HoldStarted, state: State, at: float) -> State:
+    return replace(state, hold=Hold(at, event.until, event.reason))
+
+
+@apply.register
+def _(event: e.PhasePassed, state: State, at: float) -> State:
+    return replace(state, passed=(*state.passed, event.phase), hold=None, override=None)
+
+
+@apply.register
+def _(event: e.AbortAsked, state: State, at: float) -> State:
+    return _stop(state, Stop(event.by, event.reason, "abort"))
+
+
+@apply.register
+def _(event: e.RollbackAsked, state: State, at: float) -> State:
+    return _stop(state, Stop(event.by, event.reason, "rollback"))
+
+
+def _stop(state: State, stop: Stop) -> State:
+    """Sticky, and the first one counts. At full exposure it opens the promoted rollout again."""
+    reopened = None if state.ended and state.ended.outcome == "promoted" else state.ended
+    return replace(state, stop=state.stop or stop, ended=reopened)
+
+
+@apply.register
+def _(event: e.HoldAsked, state: State, at: float) -> State:
+    return replace(state, hold=state.hold or Hold(at, None, f"{event.by}: {event.reason}"))
+
+
+@apply.register
+def _(event: e.ResumeAsked, state: State, at: float) -> State:
+    """Fresh evidence: the soak of the phase starts anew."""
+    if state.hold is None:
+        return state
+    return replace(state, hold=None, soaking="", extended=False, override=None)
+
+
+@apply.register
+def _(event: e.PromoteAsked, state: State, at: float) -> State:
+    return replace(state, override=event)
+
+
+@apply.register
+def _(event: e.ExtendAsked, state: State, at: float) -> State:
+    return replace(state, extend_asked=event.seconds)
+
+
+@apply.register
+def _(event: e.PageAcknowledged, state: State, at: float) -> State:
+    return replace(state, acknowledged=True)
+
+
+@apply.register
+def _(event: e.RollbackStarted, state: State, at: float) -> State:
+    return replace(state, rollback=state.rollback or Rollback(event.cause, event.reason, at), hold=None)
+
+
+@apply.register
+def _(event: e.RollbackVerified, state: State, at: float) -> State:
+    assert state.rollback is not None
+    return replace(state, targets={**state.targets, **event.targets}, rollback=replace(state.rollback, verified=True))
+
+
+@apply.register
+def _(event: e.RollbackUnverified, state: State, at: float) -> State:
+    assert state.rollback is not None
+    return replace(
+        state, targets={**state.targets, **event.targets}, rollback=replace(state.rollback, unverified_at=at)
+    )
+
+
+@apply.register
+def _(event: e.RolloutEnded, state: State, at: float) -> State:
+    return replace(state, ended=event, ended_at=at)
+
+
+@apply.register
+def _(event: e.Paged, state: State, at: float) -> State:
+    return replace(state, paged={**state.paged, event.incident: at})
+
+
+@apply.register
+def _(event: e.ReviewDue, state: State, at: float) -> State:
+    return replace(state, reviews={**state.reviews, event.offset: event.due})
+
+
+@apply.register
+def _(event: e.Reviewed, state: State, at: float) -> State:
+    return replace(state, reviewed={**state.reviewed, event.offset: event.lines})

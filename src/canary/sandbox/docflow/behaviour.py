@@ -1,0 +1,72 @@
+"""How this version behaves: which features it shows, how long its work takes, which fault it has."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import re
+from collections.abc import Mapping
+
+from canary.sandbox.wire import PHASE1_FLAG, Fault, Feature
+
+ERROR_SHARE = 0.3
+EXTRA_LATENCY_SECONDS = 0.15
+_FIRST_WITH_FEATURES = (2, 1)
+# Median and 95th percentile of a log-normal, in seconds.
+API_WORK = (0.030, 0.080)
+PUBLISH_WORK = (0.004, 0.009)
+_Z95 = 1.645
+
+
+class Behaviour:
+    """The flags and the fault are set from outside while the process runs."""
+
+    def __init__(self, version: str, flags: Mapping[str, bool], fault: Fault, seed: int) -> None:
+        self.flags = flags
+        self._has_features = _release(version) >= _FIRST_WITH_FEATURES
+        self._fault = fault
+        self._fault_changed = asyncio.Event()
+        self._random = random.Random(seed)
+
+    @property
+    def fault(self) -> Fault:
+        return self._fault
+
+    def suffer(self, fault: Fault) -> None:
+        self._fault = fault
+        self._fault_changed.set()
+        self._fault_changed = asyncio.Event()
+
+    def shows(self, feature: Feature, *, internal: bool) -> bool:
+        """Internal users see every feature of the version; others only what the flags switch on."""
+        switched_on = self.flags[PHASE1_FLAG] and self.flags[feature.flag]
+        return self._has_features and (internal or switched_on)
+
+    def throws(self, feature: Feature, *, internal: bool) -> bool:
+        """The bug is in the feature's code: a component that does not show its feature is sound."""
+        return self._fault == "ui" and feature.throws and self.shows(feature, internal=internal)
+
+    def fails(self) -> bool:
+        """Whether this call of a feature's endpoint ends in a 500."""
+        return self._fault == "errors" and self._random.random() < ERROR_SHARE
+
+    async def starve(self) -> None:
+        """Returns at once, or, while the fault `starve` lasts, not at all."""
+        while self._fault == "starve":
+            await self._fault_changed.wait()
+
+    async def work(self, median_and_p95: tuple[float, float]) -> None:
+        """Take as long as real work would."""
+        median, p95 = median_and_p95
+        seconds = self._random.lognormvariate(math.log(median), math.log(p95 / median) / _Z95)
+        await asyncio.sleep(seconds + (EXTRA_LATENCY_SECONDS if self._fault == "latency" else 0.0))
+
+    def price_eur(self) -> float:
+        return round(self._random.uniform(0.5, 5.0), 2)
+
+
+def _release(version: str) -> tuple[int, int]:
+    """Major and minor; (0, 0) for a version that names none, which then has no features."""
+    found = re.search(r"(\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2])) if found else (0, 0)

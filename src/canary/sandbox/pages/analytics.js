@@ -1,0 +1,34 @@
+"use strict";
+const bars = document.getElementById("bars");
+
+const draw = ({ predictions }) => {
+  bars.replaceChildren(
+    ...predictions.map(({ day, documents }) => {
+      const bar = document.createElement("div");
+      bar.className = "bar";
+      bar.style.height = `${documents / 2}px`;
+      bar.title = `day ${day}: ${documents} documents`;
+      return bar;
+    }),
+  );
+  docflow.status("forecast shown");
+};
+
+const toggle = async (shown) => {
+  if (!shown) {
+    bars.replaceChildren();
+    docflow.status("");
+    return;
+  }
+  try {
+    draw(await docflow.call("/api/admin/analytics/forecast"));
+  } catch (error) {
+    docflow.status(error.message);
+  }
+};
+
+if (docflow.feature) {
+  if (docflow.broken) throw new TypeError("analytics: cannot read properties of undefined (reading 'bars')");
+  document.getElementById("forecast").hidden = false;
+  document.getElementById("forecast-toggle").addEventListener("change", (event) => toggle(event.target.checked));
+}

@@ -1,0 +1,52 @@
+"""The settings that come from the environment; secrets are read where they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from canary.errors import BadUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where this machine keeps what must outlive a process.
+
+    home:        CANARY_HOME, absolute; ~/.canary when unset or empty.
+    journal_url: CANARY_JOURNAL_URL as given, or a SQLite file below home. May hold a password: never show it.
+    """
+
+    home: Path
+    journal_url: str = field(repr=False)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str], home: Path | None = None) -> Settings:
+        """`home` goes before CANARY_HOME. Raises BadUsage when no home can be found."""
+        chosen = home or _home(env)
+        return cls(chosen, env.get("CANARY_JOURNAL_URL", "").strip() or _default_url(chosen))
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the local vault key: never the database's, so that no backup of one holds both."""
+        return self.home / "keys"
+
+    @property
+    def spool(self) -> Path:
+        """The folder of what waits for a journal that was away."""
+        return self.home / "spool"
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    given = env.get("CANARY_HOME", "").strip()
+    try:
+        return Path(given or "~/.canary").expanduser().absolute()
+    except RuntimeError:
+        raise BadUsage(
+            "CANARY_HOME is not set, and this user has no home folder",
+            "set CANARY_HOME to a folder that only this user can read",
+        ) from None
+
+
+def _default_url(home: Path) -> str:
+    return f"sqlite+aiosqlite:///{home / 'data' / 'journal.db'}"

@@ -1,0 +1,80 @@
+"""Fakes of the outside that pass the conformance suites, and can be told to fail as the real ones do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from canary.errors import MeasurementFailed, ProviderUnavailable
+from canary.plan.model import Arms, Signal
+from canary.ports import Receipt, Response, Scrape
+
+
+@dataclass(slots=True)
+class FakeMetrics:
+    """`ports.Metrics` that reads `scrapes` (add to them as time goes); `fails` is why it cannot be read now."""
+
+    scrapes: list[Scrape] = field(default_factory=list)
+    fails: str = ""
+
+    async def check_connection(self) -> None:
+        """Raises MeasurementFailed while it `fails`."""
+        if self.fails:
+            raise MeasurementFailed(self.fails)
+
+    async def read(self, signals: Mapping[str, Signal], arms: Arms, since: float, until: float) -> Sequence[Scrape]:
+        """The scrapes with since < at ≤ until, oldest first, of the signals that were asked for."""
+        await self.check_connection()
+        due = sorted((scrape for scrape in self.scrapes if since < scrape.at <= until), key=lambda s: s.at)
+        return [Scrape(s.at, {name: s.signals[name] for name in signals if name in s.signals}) for s in due]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+@dataclass(slots=True)
+class FakeNotifier:
+    """`ports.Notifier` that keeps what it was told; `down` makes every receipt a failure."""
+
+    route: str = "fake/local"
+    down: bool = False
+    posts: list[tuple[str, str]] = field(default_factory=list)
+    pages: list[tuple[str, str]] = field(default_factory=list)
+
+    async def check_connection(self) -> None:
+        """Nothing to reach."""
+
+    async def post(self, thread: str, message: str) -> Receipt:
+        """Keeps (thread, message)."""
+        return self._keep(self.posts, thread, message)
+
+    async def page(self, incident: str, summary: str) -> Receipt:
+        """Keeps (incident, summary)."""
+        return self._keep(self.pages, incident, summary)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def _keep(self, where: list[tuple[str, str]], about: str, text: str) -> Receipt:
+        if self.down:
+            return Receipt(self.route, confirmed=False, detail="it is down")
+        where.append((about, text))
+        return Receipt(self.route, confirmed=True, detail="kept")
+
+
+@dataclass(slots=True)
+class FakeProbe:
+    """`ports.Probe` with an answer per URL; a URL without one gets no answer. `asked` is what came, in order."""
+
+    answers: dict[str, Response] = field(default_factory=dict)
+    asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+
+    async def get(self, url: str, headers: Mapping[str, str]) -> Response:
+        """Raises ProviderUnavailable for a URL without an answer."""
+        self.asked.append((url, dict(headers)))
+        if url not in self.answers:
+            raise ProviderUnavailable(f"GET {url.partition('?')[0]}: no answer", "give the probe an answer for it")
+        return self.answers[url]
+
+    async def close(self) -> None:
+        """Nothing to close."""

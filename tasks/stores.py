@@ -1,0 +1,29 @@
+"""The journal, the vault and the spool of this process, from its settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from canary.blocks.opener import CLOCK
+from canary.journal.spool import Spool
+from canary.journal.store import open_journal
+from canary.journal.vault import open_vault
+from canary.rollout.conducting import Stores
+from canary.settings import Settings
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Stores]:
+    """Open until the end of the block. What waited in the spool is appended first.
+
+    Raises BadUsage for a wrong setting and VaultError for a wrong key.
+    """
+    settings = Settings.from_env(os.environ)
+    journal = open_journal(settings.journal_url)
+    try:
+        spool = Spool(settings.spool)
+        yield Stores(journal, open_vault(journal, settings.home), spool, CLOCK)
+    finally:
+        await journal.close()
