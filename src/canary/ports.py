@@ -114,9 +114,7 @@ class Metrics(Protocol):
     async def check_connection(self) -> None:
         """Raises CredentialError or MeasurementFailed."""
 
-    async def read(
-        self, signals: Mapping[str, Signal], arms: Arms, since: float, until: float
-    ) -> Sequence[Scrape]:
+    async def read(self, signals: Mapping[str, Signal], arms: Arms, since: float, until: float) -> Sequence[Scrape]:
         """Increments of the scrapes with since < at ≤ until, oldest first.
 
         An increment belongs to its later scrape. A counter that falls has restarted: its new value is the

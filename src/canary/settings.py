@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from canary.errors import BadUsage
 
@@ -49,4 +50,4 @@ def _home(env: Mapping[str, str]) -> Path:
 
 
 def _default_url(home: Path) -> str:
-    return f"sqlite+aiosqlite:///{home / 'data' / 'journal.db'}"
+    return f"sqlite+aiosqlite:///{quote(str(home / 'data' / 'journal.db'))}"

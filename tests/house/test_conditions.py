@@ -20,9 +20,7 @@ def test_coverage_reports_the_linked_folders(root: Path, tmp_path: Path) -> None
     script.write_text("import canary.flows, canary.blocks\n")
     coverage = [sys.executable, "-m", "coverage"]
     subprocess.run([*coverage, "run", data, script], cwd=root, check=True, capture_output=True)
-    subprocess.run(
-        [*coverage, "json", data, "-o", tmp_path / "out.json"], cwd=root, check=True, capture_output=True
-    )
+    subprocess.run([*coverage, "json", data, "-o", tmp_path / "out.json"], cwd=root, check=True, capture_output=True)
     report = json.loads((tmp_path / "out.json").read_text())
     seen = {(root / name).resolve() for name in report["files"]}
     assert {root / "flows" / "__init__.py", root / "blocks" / "__init__.py"} <= seen

@@ -50,9 +50,7 @@ def checkout(root: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def run(checkout: Path, bin_dir: Path) -> Run:
     """Run a command in that checkout, with the stand-ins in PATH and without an outer make's flags."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
-    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     environment["PATH"] = f"{bin_dir}{os.pathsep}{os.environ['PATH']}"
 
     def call(*command: str | Path, cwd: Path = checkout) -> subprocess.CompletedProcess[str]:
@@ -79,9 +77,7 @@ def test_an_old_python_is_refused_before_anything_is_installed(run: Run, stub: S
 
 
 @pytest.mark.parametrize("changed", ["requirements.lock", "pyproject.toml"])
-def test_a_second_setup_does_nothing_until_the_lock_or_pyproject_change(
-    run: Run, checkout: Path, changed: str
-) -> None:
+def test_a_second_setup_does_nothing_until_the_lock_or_pyproject_change(run: Run, checkout: Path, changed: str) -> None:
     """The stamp in .venv is compared with both files."""
     stamp = checkout / ".venv" / ".installed"
     stamp.parent.mkdir()
@@ -131,9 +127,7 @@ def test_as_root_what_is_missing_is_installed_and_not_started(run: Run, debian: 
     assert not (tmp_path / "policy-rc.d").exists()
 
 
-def test_a_machine_that_forbids_service_starts_keeps_its_own_policy(
-    run: Run, debian: Path, tmp_path: Path
-) -> None:
+def test_a_machine_that_forbids_service_starts_keeps_its_own_policy(run: Run, debian: Path, tmp_path: Path) -> None:
     """An existing policy file is used and stays."""
     (tmp_path / "policy-rc.d").write_text("theirs")
     assert services(run, tmp_path).returncode == 0
@@ -153,9 +147,7 @@ def test_without_root_what_is_missing_is_named(run: Run, debian: Path, stub: Stu
     stub("id", "echo 1000")
     made = services(run, tmp_path)
     assert made.returncode == 0
-    assert made.stdout.rstrip().endswith(
-        "apt install prometheus prometheus-alertmanager postgresql redis-server"
-    )
+    assert made.stdout.rstrip().endswith("apt install prometheus prometheus-alertmanager postgresql redis-server")
     assert not debian.exists()
 
 

@@ -70,9 +70,7 @@ def test_no_stub_is_left(code: dict[Path, str]) -> None:
 def test_no_file_is_named_after_nothing(code: dict[Path, str]) -> None:
     """A name says what is inside; a drawer for all sorts has none."""
     drawers = re.compile(r"^(utils?|helpers?|managers?|misc|common)$|_(utils?|manager)$")
-    assert [
-        str(name) for name in code if any(drawers.search(part) for part in name.with_suffix("").parts)
-    ] == []
+    assert [str(name) for name in code if any(drawers.search(part) for part in name.with_suffix("").parts)] == []
 
 
 def test_every_test_says_which_behaviour_it_holds(code: dict[Path, str]) -> None:

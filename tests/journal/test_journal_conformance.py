@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from cryptography.fernet import Fernet
 
 from canary.journal.store import SqlJournal
 from canary.journal.vault import SqlVault
@@ -27,7 +26,7 @@ class TestMemoryJournal(JournalConformance):
 class TestSqliteVault(VaultConformance):
     @pytest.fixture
     def vault(self, sqlite: SqlJournal) -> Vault:
-        return SqlVault(sqlite.database, [Fernet.generate_key().decode()])
+        return SqlVault(sqlite.database, ["MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE="])
 
 
 class TestMemoryVault(VaultConformance):

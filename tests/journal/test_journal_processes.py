@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
@@ -81,6 +82,15 @@ async def test_processes_that_race_have_one_winner_each_time(stack: ExitStack, s
     journaled = [(line.seq, line.data["by"]) for line in await sqlite.read("r1")]
     assert claimed == journaled
     assert [seq for seq, _ in claimed] == list(range(1, 41))
+
+
+async def test_a_journal_opened_many_times_at_once(tmp_path: Path) -> None:
+    """However many connections are the first ones, each finds the file whole: none is told that it is locked."""
+    for number in range(10):
+        journals = [SqlJournal(f"sqlite:///{tmp_path}/{number}.db") for _ in range(8)]
+        await asyncio.gather(*(journal.append(f"r{n}", 0, [entry(n)]) for n, journal in enumerate(journals)))
+        assert len(await journals[0].rollouts()) == 8
+        await asyncio.gather(*(journal.close() for journal in journals))
 
 
 async def test_a_killed_process_leaves_a_readable_journal(stack: ExitStack, sqlite: SqlJournal, file: Path) -> None:

@@ -188,7 +188,7 @@ async def test_a_tampered_entry_is_named(opened: SqlJournal, outside: sqlite3.Co
 
 async def test_a_path_with_unusual_characters(tmp_path: Path) -> None:
     """Spaces, percent and number signs and letters of any language may be in the file's path."""
-    journal = SqlJournal(f"sqlite:///{tmp_path}/a b%20ü#&@.db")
+    journal = SqlJournal(f"sqlite:///{tmp_path}/a b%25%3Fü#&@.db")
     await journal.append("r1", 0, [entry(1)])
     await journal.close()
-    assert [path.name for path in tmp_path.iterdir()] == ["a b%20ü#&@.db"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a b%?ü#&@.db"]

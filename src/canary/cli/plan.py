@@ -27,13 +27,9 @@ def check(file: PlanFile, as_json: AsJson = False) -> None:
     notes = warnings(loaded.plan)
     if as_json:
         told = {"plan": loaded.plan.name, "service": loaded.plan.service, "hash": loaded.hash}
-        typer.echo(
-            json.dumps({**told, "phases": words, "warnings": notes, "problems": []}, ensure_ascii=False)
-        )
+        typer.echo(json.dumps({**told, "phases": words, "warnings": notes, "problems": []}, ensure_ascii=False))
         return
-    typer.echo(
-        f"{file}: {loaded.plan.name} of service {loaded.plan.service} can be used ({loaded.hash[:12]})"
-    )
+    typer.echo(f"{file}: {loaded.plan.name} of service {loaded.plan.service} can be used ({loaded.hash[:12]})")
     for number, line in enumerate(words, 1):
         typer.echo(f"  {number}. {line}")
     for note in notes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -43,7 +43,7 @@ def address(text: str) -> Address:
         known = ", ".join(DRIVERS)
         raise BadUsage(f"CANARY_JOURNAL_URL: {url.drivername} is not a known driver ({known})", FIX)
     url = url.set(drivername=DRIVERS[url.drivername])
-    return _sqlite(url) if url.get_backend_name() == "sqlite" else _server(url, text)
+    return _sqlite(url.drivername, text) if url.get_backend_name() == "sqlite" else _server(url, text)
 
 
 def _parsed(text: str) -> URL:
@@ -54,14 +54,15 @@ def _parsed(text: str) -> URL:
         raise BadUsage("CANARY_JOURNAL_URL is not a database URL", FIX) from None
 
 
-def _sqlite(url: URL) -> Address:
-    name = url.database or ""
-    if url.host or not name or name == ":memory:" or name.startswith("file:") or url.query:
+def _sqlite(driver: str, text: str) -> Address:
+    # SQLAlchemy 2.0 leaves percent signs in a path alone, 2.1 decodes them: here they are always decoded.
+    name = unquote(text.partition(":///")[2])
+    if not name or name == ":memory:" or name.startswith("file:") or "?" in text:
         raise BadUsage("CANARY_JOURNAL_URL: SQLite needs the path of a file and nothing else", FIX)
     file = Path(name).expanduser().absolute()
     # mode=rw: SQLite must never make a new, empty journal where the old one was moved away.
     query = {"mode": "rw", "uri": "true"}
-    opened = URL.create(url.drivername, database=f"file:{quote(str(file))}", query=query)
+    opened = URL.create(driver, database=f"file:{quote(str(file))}", query=query)
     return Address(opened, file, f"sqlite:///{file}")
 
 

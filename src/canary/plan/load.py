@@ -83,9 +83,7 @@ def _base_path(file: File, source: Source) -> File:
     base = file.parent / str(named)
     if not base.is_file():
         beside = sorted(f.name for f in file.parent.glob("*.y*ml") if f.name != file.name)
-        raise_all(
-            [(place, f"overlay: there is no plan {base}; files beside the overlay: {', '.join(beside)}")]
-        )
+        raise_all([(place, f"overlay: there is no plan {base}; files beside the overlay: {', '.join(beside)}")])
     return base
 
 

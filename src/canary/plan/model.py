@@ -156,9 +156,7 @@ class Plan(Strict):
             if isinstance(check, HttpCheck) and check.bearer and check.name not in self.without
         ]
         targets = [target.use for target in self.targets.values()]
-        return tuple(
-            dict.fromkeys([*targets, self.metrics, *self.notify.updates, *self.notify.page, *tokens])
-        )
+        return tuple(dict.fromkeys([*targets, self.metrics, *self.notify.updates, *self.notify.page, *tokens]))
 
     def candidate(self, target: str, version: str) -> str:
         """The candidate's identity on a target: artifact, version, or flag values as canonical JSON."""

@@ -37,9 +37,7 @@ def _kind_of_check(value: Any) -> str | None:
     if isinstance(value, dict):
         found = {"get": "<http>", "metrics": "<metrics>"}
         return next((tag for key, tag in found.items() if key in value), None)
-    return (
-        "<metrics>" if isinstance(value, MetricsCheck) else "<http>" if isinstance(value, HttpCheck) else None
-    )
+    return "<metrics>" if isinstance(value, MetricsCheck) else "<http>" if isinstance(value, HttpCheck) else None
 
 
 Check = Annotated[

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import ErrorDetails, core_schema
+from pydantic_core import ErrorDetails, SchemaSerializer, core_schema
 
 from canary.plan.signals import Strict
 from canary.plan.units import WORDS
@@ -115,8 +115,10 @@ class PlanSchema(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """Left out is not written as null."""
-        made = super().default_schema(schema)
+        """Defaults in plan notation; what is left out by default is not written as null."""
+        made, default = super().default_schema(schema), schema.get("default")
+        if isinstance(default, float | tuple) and default:
+            made["default"] = SchemaSerializer(schema["schema"]).to_python(default, mode="json")
         return {key: value for key, value in made.items() if (key, value) != ("default", None)}
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:

@@ -223,9 +223,7 @@ class _Written:
         on = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
         return {
             "type": "object",
-            "properties": {
-                "on": {**on, "description": "'features' (all of them), a feature, or a list of them."}
-            },
+            "properties": {"on": {**on, "description": "'features' (all of them), a feature, or a list of them."}},
             "additionalProperties": {"type": "string", "examples": list(self.forms)},
             "minProperties": 1,
             "maxProperties": 2,

@@ -13,9 +13,7 @@ from canary.plan.problems import PlanSchema
 
 def plan_schema() -> dict[str, Any]:
     """A JSON Schema (2020-12): a document with the key `overlay` is an overlay, every other one a plan."""
-    refs, definitions = models_json_schema(
-        [(Plan, "validation"), (Overlay, "validation")], schema_generator=PlanSchema
-    )
+    refs, definitions = models_json_schema([(Plan, "validation"), (Overlay, "validation")], schema_generator=PlanSchema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A prefect-canary plan, or an overlay of one",

@@ -44,9 +44,7 @@ class Signal(Strict):
         if self.histogram is not None and (self.bad or self.of):
             raise ValueError("bad and of belong to a counter; a histogram has neither")
         if self.counter is not None and bool(self.bad) == bool(self.of):
-            raise ValueError(
-                "a counter says what is bad: either bad (labels) or of (it counts bad events of another)"
-            )
+            raise ValueError("a counter says what is bad: either bad (labels) or of (it counts bad events of another)")
         if self.counter is not None and self.unit != "s":
             raise ValueError("unit belongs to a histogram; a counter has none")
         return self
@@ -95,8 +93,6 @@ def narrow(signal: Signal, features: Sequence[Feature]) -> Signal:
         what = "endpoints" if signal.endpoint else "components"
         raise ValueError(f"the features named by 'on' have no {what}, so it would measure nothing")
     if label in signal.where:
-        raise ValueError(
-            f"its signal is narrowed on label {label} already (where); it cannot be narrowed twice"
-        )
+        raise ValueError(f"its signal is narrowed on label {label} already (where); it cannot be narrowed twice")
     values = "|".join(re.escape(value) for value in dict.fromkeys(found))
     return signal.model_copy(update={"where": {**signal.where, label: values}})

@@ -26,8 +26,9 @@ _MAX_NODES = 20_000
 _TAG = "tag:yaml.org,2002:"
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,15})\.[0-9]{1,15}")
+_NOTHING = "nothing stands here; give a value, or delete this"
 _SCALARS = ("str", "int", "float", "bool", "timestamp")
-_NEEDS_QUOTES = ("'>'", "'%'", "'@'", "'`'", "'|'")
+_NEEDS_QUOTES = ("comment or a line break", "'>'", "'%'", "'@'", "'`'", "'|'")
 
 
 class Place(NamedTuple):
@@ -108,10 +109,11 @@ def _failed(file: File, what: str, mark: Any = None) -> PlanError:
 
 
 def _words(error: MarkedYAMLError) -> str:
-    problem = " ".join((error.problem or error.context or "broken").split())
+    parts = (error.context if (error.problem or "").startswith("but") else None, error.problem)
+    problem = ", ".join(" ".join(part.split()) for part in parts if part)
     if "'\\t'" in problem:
         return "broken YAML: a tab; indent with spaces"
-    hint = "; put the value in quotes" if any(char in problem for char in _NEEDS_QUOTES) else ""
+    hint = "; put the value in quotes" if any(sign in problem for sign in _NEEDS_QUOTES) else ""
     return f"broken YAML: {problem}{hint}"
 
 
@@ -132,11 +134,7 @@ class _Reader:
         self.source.values[path] = self.place(node)
         self.nodes += 1
         if id(node) in self.open or self.nodes > _MAX_NODES:
-            what = (
-                "an alias inside its own anchor"
-                if id(node) in self.open
-                else "aliases make the plan too large"
-            )
+            what = "an alias inside its own anchor" if id(node) in self.open else "aliases make the plan too large"
             raise PlanError([f"{self.place(node)}: {what}"])
         self.open.add(id(node))
         try:
@@ -152,17 +150,18 @@ class _Reader:
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, ScalarNode) and kind in _SCALARS:
             return _scalar(str(node.value), kind)
-        if kind == "null":
-            self.wrong(node, path, "nothing stands here; give a value, or delete the key")
-        else:
-            self.wrong(node, path, f"the tag !{kind} means nothing in a plan")
+        self.wrong(node, path, _NOTHING if kind == "null" else f"the tag !{kind} means nothing in a plan")
         return ""
 
     def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            if (key := self.key(key_node, path, data)) is not None:
-                self.source.keys[(*path, key)] = self.place(key_node)
+            if (key := self.key(key_node, path, data)) is None:
+                continue
+            self.source.keys[(*path, key)] = self.place(key_node)
+            if _kind(value_node) == "null":
+                self.wrong(key_node, (*path, key), _NOTHING)
+            else:
                 data[key] = self.value(value_node, (*path, key))
         return data
 
@@ -185,7 +184,7 @@ class _Reader:
 
 
 def _scalar(text: str, kind: str) -> str | int | float | bool:
-    if kind == "bool":
+    if kind == "bool" and text.lower() in ("true", "false"):
         return text.lower() == "true"
     if kind == "int" and _INTEGER.fullmatch(text):
         return int(text)

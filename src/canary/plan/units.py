@@ -101,9 +101,7 @@ Seconds = Annotated[
     float,
     PlainValidator(seconds),
     PlainSerializer(duration),
-    WithJsonSchema(
-        {"type": "string", "pattern": "^(?=.)([0-9]+h)?([0-9]+m)?([0-9]+s)?$", "examples": ["30m"]}
-    ),
+    WithJsonSchema({"type": "string", "pattern": "^(?=.)([0-9]+h)?([0-9]+m)?([0-9]+s)?$", "examples": ["30m"]}),
 ]
 Share = Annotated[
     float,

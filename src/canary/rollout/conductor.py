@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from canary.errors import CandidateUnhealthy, Conflict, JournalUnavailable, ProviderError
-from canary.judge.verdict import Judge
+from canary.judge.literal import Judge
 from canary.plan.model import Phase, Plan
 from canary.ports import Access, Clock, Release, Vault
 from canary.rollout import decide as d

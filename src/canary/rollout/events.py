@@ -181,9 +181,13 @@ class MeasurementBack(Event):
 
 
 class Judged(Event):
-    """A verdict over the phase, journaled when it changes (see canary.judge.verdict.PhaseVerdict.to_data)."""
+    """A verdict over the phase (see canary.judge.verdict.PhaseVerdict.to_data).
+
+    Journaled when the outcome changes, now and then for its numbers, and at the deadline.
+    """
 
     phase: str
+    changed: bool
     verdict: Mapping[str, Any]
 
 

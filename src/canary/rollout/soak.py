@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from canary.errors import MeasurementFailed
 from canary.judge.evidence import Block
-from canary.judge.verdict import Judge, Outcome, PhaseVerdict
+from canary.judge.literal import Judge
+from canary.judge.verdict import Outcome, PhaseVerdict
 from canary.plan.model import Phase, Plan
 from canary.ports import Verification
 from canary.rollout import events as e
@@ -109,15 +110,16 @@ class Soak:
         evidence = state.evidence.add(block)
         verdict = self.judge.judge(phase.criteria, phase.triggers, evidence, traffic=self.plan.traffic)
         events: list[e.Event] = [e.Sampled(block=block.to_data())]
-        if self._worth_saying(state.verdict, verdict):
-            events.append(e.Judged(phase=phase.name, verdict=verdict.to_data()))
+        changed = state.verdict is None or state.verdict.outcome is not verdict.outcome
+        if changed or self._worth_saying(state.verdict, verdict):
+            events.append(e.Judged(phase=phase.name, changed=changed, verdict=verdict.to_data()))
         return events, verdict
 
     def _worth_saying(self, before: PhaseVerdict | None, now: PhaseVerdict) -> bool:
         self._blocks_unsaid += 1
-        changed = before is None or _outcomes(before) != _outcomes(now)
+        rules_changed = before is None or _outcomes(before) != _outcomes(now)
         last = self.clock.now() >= self.record.state.due - self.plan.seconds(2 * BLOCK)
-        if not (changed or last or self._blocks_unsaid >= JUDGED_EVERY):
+        if not (rules_changed or last or self._blocks_unsaid >= JUDGED_EVERY):
             return False
         self._blocks_unsaid = 0
         return True

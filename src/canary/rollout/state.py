@@ -9,7 +9,7 @@ from typing import Literal
 
 from canary.judge.evidence import Block, Evidence
 from canary.judge.verdict import PhaseVerdict
-from canary.ports import NOTHING, Entry
+from canary.ports import Entry
 from canary.rollout import events as e
 
 
@@ -20,7 +20,7 @@ class Approval:
     roles: tuple[str, ...]
     subject: str
     due: float
-    given: Mapping[str, str] = field(default=NOTHING)
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ class Looks:
     round: int = 0
     at: float = 0.0
     failed_in_a_row: int = 0
-    last: Mapping[str, tuple[str, str]] = field(default=NOTHING)
+    last: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def failing(self) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ class State:
     epoch: int = 0
     takeovers: int = 0
     took_at: float = 0.0
-    release: Mapping[str, e.Identities] = field(default=NOTHING)
+    release: Mapping[str, e.Identities] = field(default_factory=dict)
     stable_version: str = ""
     phase: str = ""
     phase_since: float = 0.0
@@ -90,13 +90,13 @@ class State:
     unready: str | None = None
     approval: Approval | None = None
     rejected: str | None = None
-    looks: Looks = field(default=Looks())
+    looks: Looks = field(default_factory=Looks)
     asked: float = 0.0
     raise_open: bool = False
     shown: bool = True
     tries: int = 0
     exposed_phase: str = ""
-    targets: Mapping[str, e.Shown] = field(default=NOTHING)
+    targets: Mapping[str, e.Shown] = field(default_factory=dict)
     soaking: str = ""
     due: float = 0.0
     evidence: Evidence = field(default_factory=Evidence)
@@ -113,10 +113,10 @@ class State:
     rollback: Rollback | None = None
     ended: e.RolloutEnded | None = None
     ended_at: float = 0.0
-    paged: Mapping[str, float] = field(default=NOTHING)
+    paged: Mapping[str, float] = field(default_factory=dict)
     acknowledged: bool = False
-    reviews: Mapping[float, float] = field(default=NOTHING)
-    reviewed: Mapping[float, tuple[str, ...]] = field(default=NOTHING)
+    reviews: Mapping[float, float] = field(default_factory=dict)
+    reviewed: Mapping[float, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def raised(self) -> bool:

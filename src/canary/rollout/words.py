@@ -82,7 +82,9 @@ def _(event: e.ExposureDrifted, state: State) -> str:
 
 @_say.register
 def _(event: e.Judged, state: State) -> str | None:
-    return f"{event.phase}: {state.verdict.outcome}, {state.verdict.reason}" if state.verdict else None
+    if state.verdict is None or not event.changed:
+        return None
+    return f"{event.phase}: {state.verdict.outcome}, {state.verdict.reason}"
 
 
 @_say.register

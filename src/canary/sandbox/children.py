@@ -51,12 +51,21 @@ class Child:
             await self.process.wait()
 
 
-async def spawn(name: str, argv: Sequence[str], folder: Path, *, talks: bool = False) -> Child:
-    """Start a child; `talks` gives it pipes for standard input and output. Logs to `<folder>/<name>.log`."""
+async def spawn(name: str, argv: Sequence[str], folder: Path, *, talks: bool = False, session: bool = False) -> Child:
+    """Start a child; `talks` gives it pipes for standard input and output. Logs to `<folder>/<name>.log`.
+
+    `session` keeps a terminal's Ctrl-C from it: the parent decides when it ends.
+    """
     pipe = asyncio.subprocess.PIPE if talks else asyncio.subprocess.DEVNULL
     with (folder / f"{name}.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=log, cwd=folder, preexec_fn=_die_with(os.getpid())
+            *argv,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=log,
+            cwd=folder,
+            start_new_session=session,
+            preexec_fn=_die_with(os.getpid()),
         )
     return Child(name, process)
 

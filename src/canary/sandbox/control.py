@@ -12,7 +12,7 @@ import httpx
 from canary.errors import BadUsage, ProviderError, ProviderUnavailable
 from canary.sandbox import envoy
 from canary.sandbox.launch import end, launch, log_file, until_up
-from canary.sandbox.state import State, Status, is_running, read_state
+from canary.sandbox.state import State, Status, is_running, read_state, supervisor_pid
 from canary.sandbox.wire import COLOURS, FAULTS, LAYERS, TOTAL_WEIGHT, Layer
 
 DEFAULT_RPS = 600.0
@@ -78,7 +78,7 @@ class Sandbox:
         """Stop it and all its processes; nothing when it is not running. SIGTERM, after 10 s SIGKILL."""
         if not is_running(self.home):
             return
-        await end(self.home, self.state.pids["supervisor"])
+        await end(self.home, supervisor_pid(self.home))
 
     def block_fields(self) -> dict[str, dict[str, Any]]:
         """Block reference → the plain values to make it from. They hold secrets."""

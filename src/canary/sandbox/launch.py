@@ -30,17 +30,28 @@ def launch(home: Path, arguments: Sequence[str]) -> int:
 
 
 async def until_up(home: Path, pid: int) -> None:
-    """Returns when it serves. Raises BadUsage or CanaryError with the log's last lines."""
-    deadline = asyncio.get_running_loop().time() + READY_WITHIN_SECONDS
+    """Returns when it serves. Raises BadUsage or CanaryError with the log's last lines.
+
+    Cancelled, or out of patience, it leaves no process behind.
+    """
+    try:
+        async with asyncio.timeout(READY_WITHIN_SECONDS):
+            await _file_or_exit(home, pid)
+    except TimeoutError:
+        _kill(pid)
+        what = f"the sandbox was not ready within {READY_WITHIN_SECONDS:.0f} s:\n{_last_lines(home)}"
+        raise CanaryError(what, f"the whole log: {log_file(home)}") from None
+    except asyncio.CancelledError:
+        _kill(pid)
+        raise
+
+
+async def _file_or_exit(home: Path, pid: int) -> None:
     while not state_file(home).exists():
         code = _exit_code(pid)
         if code is not None:
             kind = BadUsage if code == BadUsage.exit_code else CanaryError
             raise kind(f"the sandbox did not start:\n{_last_lines(home)}", f"the whole log: {log_file(home)}")
-        if asyncio.get_running_loop().time() > deadline:
-            _kill(pid)
-            what = f"the sandbox was not ready within {READY_WITHIN_SECONDS:.0f} s:\n{_last_lines(home)}"
-            raise CanaryError(what, f"the whole log: {log_file(home)}")
         await asyncio.sleep(_POLL_SECONDS)
 
 
@@ -65,6 +76,8 @@ async def _gone(home: Path, pid: int) -> bool:
         if asyncio.get_running_loop().time() > deadline:
             return False
         await asyncio.sleep(_POLL_SECONDS)
+    # A killed supervisor could not take its file away.
+    state_file(home).unlink(missing_ok=True)
     _take_leave(pid)
     return True
 

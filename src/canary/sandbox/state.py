@@ -94,8 +94,7 @@ def write_state(home: Path, state: State) -> None:
 
 def read_state(home: Path) -> State:
     """Raises BadUsage when no sandbox runs in this home, or its file cannot be read."""
-    if not is_running(home):
-        raise BadUsage(f"no sandbox is running in {home}", "start one: canary sandbox up")
+    check_running(home)
     try:
         return State.model_validate_json(state_file(home).read_text())
     except (OSError, ValidationError) as error:
@@ -103,13 +102,26 @@ def read_state(home: Path) -> State:
         raise BadUsage(f"{where} cannot be read ({type(error).__name__})", "canary sandbox down, then up") from error
 
 
+def check_running(home: Path) -> None:
+    """Raises BadUsage, saying how to start one, when no sandbox runs in this home."""
+    if not is_running(home):
+        raise BadUsage(f"no sandbox is running in {home}", "start one: canary sandbox up")
+
+
 def lock(home: Path) -> bool:
     """Take the home's sandbox lock, until this process ends. False when another process has it."""
     fd = os.open(work_folder(home) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     if _flock(fd, fcntl.LOCK_EX):
+        os.ftruncate(fd, 0)
+        os.write(fd, str(os.getpid()).encode())
         return True
     os.close(fd)
     return False
+
+
+def supervisor_pid(home: Path) -> int:
+    """Whoever took the lock last; known before the sandbox serves."""
+    return int((work_folder(home) / "lock").read_text())
 
 
 def is_running(home: Path) -> bool:

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from canary.errors import MeasurementFailed, ProviderUnavailable
+from canary.errors import MeasurementFailed, ProviderUnavailable, SelectorError
 from canary.plan.model import Arms, Signal
-from canary.ports import Receipt, Response, Scrape
+from canary.ports import Arm, Increment, Receipt, Response, Scrape
+from canary.testing.clock import FakeClock
+from canary.testing.platform import FakePlatform, FakeTarget
+
+__all__ = ["FakeClock", "FakeMetrics", "FakeNotifier", "FakePlatform", "FakeProbe", "FakeTarget"]
 
 
 @dataclass(slots=True)
 class FakeMetrics:
-    """`ports.Metrics` that reads `scrapes` (add to them as time goes); `fails` is why it cannot be read now."""
+    """`ports.Metrics` that reads `scrapes` (add to them as time goes).
+
+    fails: why it cannot be read now. arms: whose scrapes they are; an arm that is not among these is absent.
+    """
 
     scrapes: list[Scrape] = field(default_factory=list)
     fails: str = ""
+    arms: Arms | None = None
 
     async def check_connection(self) -> None:
         """Raises MeasurementFailed while it `fails`."""
@@ -25,11 +33,18 @@ class FakeMetrics:
     async def read(self, signals: Mapping[str, Signal], arms: Arms, since: float, until: float) -> Sequence[Scrape]:
         """The scrapes with since < at ≤ until, oldest first, of the signals that were asked for."""
         await self.check_connection()
+        if arms.canary == arms.baseline:
+            raise SelectorError("both arms select the same series", "give them different labels")
         due = sorted((scrape for scrape in self.scrapes if since < scrape.at <= until), key=lambda s: s.at)
-        return [Scrape(s.at, {name: s.signals[name] for name in signals if name in s.signals}) for s in due]
+        return [Scrape(s.at, {n: self._of(arms, s.signals[n]) for n in signals if n in s.signals}) for s in due]
 
     async def close(self) -> None:
         """Nothing to close."""
+
+    def _of(self, arms: Arms, shown: Mapping[Arm, Increment]) -> dict[Arm, Increment]:
+        known = self.arms or arms
+        same = {"canary": known.canary == arms.canary, "baseline": known.baseline == arms.baseline}
+        return {arm: increment for arm, increment in shown.items() if same[arm]}
 
 
 @dataclass(slots=True)

@@ -15,9 +15,7 @@ def phases(plan: Plan) -> Iterator[Problem]:
     yield from _ends(plan)
     for index, (before, phase) in enumerate(pairwise(plan.phases), 1):
         if phase.exposure < before.exposure:
-            what = (
-                f"exposure falls from {percent(before.exposure)} ({before.name}) to {percent(phase.exposure)}"
-            )
+            what = f"exposure falls from {percent(before.exposure)} ({before.name}) to {percent(phase.exposure)}"
             yield Problem(("phases", index, "exposure"), f"{what}; it may only rise")
     seen: set[str] = set()
     for index, phase in enumerate(plan.phases):
@@ -60,8 +58,6 @@ def _evidence(phase: Phase, path: Path) -> Iterator[Problem]:
         what = f"checks look at a candidate that nobody uses yet; at {percent(phase.exposure)} use criteria"
         yield Problem((*path, "checks"), what, at_key=True)
     if phase.exposure < 1 and not phase.criteria:
-        yield Problem(
-            path, f"phase {phase.name} has no criteria: it would measure nothing and could never pass"
-        )
+        yield Problem(path, f"phase {phase.name} has no criteria: it would measure nothing and could never pass")
     if phase.duration is None and (rules or phase.exposure < 1):
         yield Problem(path, f"phase {phase.name} gathers evidence and needs a duration, such as for: 30m")

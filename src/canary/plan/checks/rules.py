@@ -39,9 +39,7 @@ def _fits(signal: Signal, rule: Rule, path: Path) -> Iterator[Problem]:
         what = f"{rule.text!r} counts bad events, and {rule.signal} is a histogram; such as p95 < 200ms"
         yield Problem(path, what)
     if not isinstance(rule, OF_COUNTERS) and signal.counter:
-        what = (
-            f"{rule.text!r} asks for a quantile, and {rule.signal} is a counter; such as '< 1%', any or none"
-        )
+        what = f"{rule.text!r} asks for a quantile, and {rule.signal} is a counter; such as '< 1%', any or none"
         yield Problem(path, what)
     if rule.text == "crash" and signal.counter and not signal.component:
         what = f"'crash' is said of UI components, and {rule.signal} has no component label; say any"

@@ -25,9 +25,7 @@ def _safe(name: str, spec: TargetSpec, kind: Kind) -> Iterator[Problem]:
     if kind.share is None:
         yield Problem(use, f"kind {kind_of(spec.use)} cannot be set back to 0%, so it cannot be rolled back")
     if not kind.observes:
-        yield Problem(
-            use, f"kind {kind_of(spec.use)} cannot be observed, so a rollback could not be verified"
-        )
+        yield Problem(use, f"kind {kind_of(spec.use)} cannot be observed, so a rollback could not be verified")
     if kind.artifact and spec.artifact.count("{version}") != 1:
         what = f"{spec.artifact!r} must hold {{version}} once, or every release would be the same"
         yield Problem(("targets", name, "artifact"), what)

@@ -23,9 +23,7 @@ def arms(plan: Plan) -> Iterator[Problem]:
     if canary == baseline:
         yield Problem(("arms",), "canary and baseline select the same series; there is nothing to compare")
     elif not any(canary[label] != baseline[label] for label in canary.keys() & baseline.keys()):
-        what = (
-            "canary and baseline can match the same series; both must name one label, with different values"
-        )
+        what = "canary and baseline can match the same series; both must name one label, with different values"
         yield Problem(("arms",), what)
 
 
@@ -37,18 +35,12 @@ def signals(plan: Plan) -> Iterator[Problem]:
         yield Problem(("traffic",), what)
     for section, reserved in (("signals", "on"), ("features", ON_ALL)):
         if reserved in getattr(plan, section):
-            yield Problem(
-                (section, reserved), f"the name {reserved!r} has a meaning in rules; take another", True
-            )
+            yield Problem((section, reserved), f"the name {reserved!r} has a meaning in rules; take another", True)
 
 
 def skipped(plan: Plan) -> Iterator[Problem]:
     """Check names are unique, and only existing checks are skipped."""
-    names = [
-        (("phases", i, "checks", j), c.name)
-        for i, p in enumerate(plan.phases)
-        for j, c in enumerate(p.checks)
-    ]
+    names = [(("phases", i, "checks", j), c.name) for i, p in enumerate(plan.phases) for j, c in enumerate(p.checks)]
     seen: set[str] = set()
     for path, name in names:
         if name in seen:

@@ -55,7 +55,9 @@ class Meters:
         """Show a route with 0 from the start: its usual status, and 500."""
         for code in (status, 500):
             self._requests.labels(route, method, str(code), self._version)
-        if route.startswith("/api/") and route != PUBLISH_ROUTE:
+        if route == PUBLISH_ROUTE:
+            self._publish.labels(self._version)
+        elif route.startswith("/api/"):
             self._api.labels(route, self._version)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:

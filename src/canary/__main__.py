@@ -1,0 +1,5 @@
+"""`python -m canary` is `canary`."""
+
+from canary.cli.main import main
+
+main()

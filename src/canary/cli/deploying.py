@@ -1,0 +1,119 @@
+"""Prefect deployments: one per plan, and the shared ones for reviews and people's decisions."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import WorkerStatus
+from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.flows import Flow
+from prefect.settings import get_current_settings
+from prefect.types.entrypoint import EntrypointType
+
+from canary.errors import BadUsage
+from canary.flows.decisions import abort, approve, roll_back_by_hand
+from canary.flows.review import review
+from canary.flows.rollout import rollout
+from canary.plan.load import LoadedPlan
+from canary.plan.words import phase_in_words
+from canary.ports import Journal, StoredPlan
+
+POOL = "canary"
+SHARED: tuple[Flow[..., Any], ...] = (review, approve, abort, roll_back_by_hand)
+WORKER = f"prefect worker start --pool {POOL} --type process"
+
+
+async def deploy(journal: Journal, loaded: LoadedPlan) -> list[str]:
+    """Store the plan, make the work pool and every deployment; their names. Each step may be repeated."""
+    check_api()
+    plan = loaded.plan
+    await journal.store_plan(StoredPlan(loaded.hash, plan.name, plan.service, loaded.body))
+    async with get_client() as client:
+        await _ensure_pool(client)
+    deployments = [_of(flow, flow.name) for flow in SHARED]
+    deployments.append(_of(rollout, plan.name, {"plan": loaded.hash}, _description(loaded), [plan.service]))
+    for deployment in deployments:
+        await deployment.aapply()
+    return [deployment.full_name for deployment in deployments]
+
+
+def check_api() -> None:
+    """Raises BadUsage when no Prefect API is set: Prefect would start an empty one of its own."""
+    if not get_current_settings().api.url:
+        raise BadUsage(
+            "PREFECT_API_URL is not set",
+            "set it to your Prefect server's address, or start everything here with: canary up",
+        )
+
+
+def _of(
+    flow: Flow[..., Any],
+    name: str,
+    parameters: dict[str, Any] | None = None,
+    description: str | None = None,
+    tags: list[str] | None = None,
+) -> RunnerDeployment:
+    return RunnerDeployment.from_flow(
+        flow,
+        name=name,
+        parameters=parameters,
+        description=description,
+        tags=["canary", *(tags or [])],
+        work_pool_name=POOL,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def _description(loaded: LoadedPlan) -> str:
+    steps = "\n".join(f"{n}. {phase_in_words(phase)}" for n, phase in enumerate(loaded.plan.phases, 1))
+    return f"Rolls out {loaded.plan.service} by the plan {loaded.plan.name} ({loaded.hash[:12]}):\n\n{steps}"
+
+
+async def _ensure_pool(client: PrefectClient) -> None:
+    try:
+        await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", description="Runs rollouts"))
+    except ObjectAlreadyExists:
+        return
+
+
+async def has_worker(client: PrefectClient) -> bool:
+    """Whether anybody polls the work pool: without it a run would be late for ever."""
+    try:
+        workers = await client.read_workers_for_work_pool(POOL, offset=0, limit=200)
+    except ObjectNotFound:
+        return False
+    return any(worker.status == WorkerStatus.ONLINE for worker in workers)
+
+
+async def start_run(loaded: LoadedPlan, journal: Journal, version: str, requested_by: str, rollout_id: str) -> str:
+    """Create a run of the plan's deployment, deploying first what is not deployed. The run's id.
+
+    Raises BadUsage when no worker polls.
+    """
+    check_api()
+    async with get_client() as client:
+        deployed = await _deployed(client, loaded)
+        if not deployed or await journal.plan(loaded.hash) is None:
+            await deploy(journal, loaded)
+            deployed = await _deployed(client, loaded)
+        if not await has_worker(client):
+            raise BadUsage(f"no worker polls the work pool {POOL!r}: the run would never start", f"start one: {WORKER}")
+        assert deployed is not None
+        parameters = {"version": version, "requested_by": requested_by, "rollout_id": rollout_id}
+        run = await client.create_flow_run_from_deployment(
+            deployed, parameters={"plan": loaded.hash, **parameters}, idempotency_key=f"start:{rollout_id}"
+        )
+    return str(run.id)
+
+
+async def _deployed(client: PrefectClient, loaded: LoadedPlan) -> UUID | None:
+    """The plan's deployment, if it carries this very hash."""
+    try:
+        found = await client.read_deployment_by_name(f"{rollout.name}/{loaded.plan.name}")
+    except ObjectNotFound:
+        return None
+    return found.id if found.parameters.get("plan") == loaded.hash else None

@@ -1,0 +1,115 @@
+"""`canary status` and `canary journal`: what is going on, and what happened. Neither needs Prefect."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from canary.ports import Entry
+    from canary.rollout.state import State
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Rollout = Annotated[str, typer.Argument(metavar="ID", help="The rollout: canary status lists them.")]
+
+
+def journal(rollout: Rollout, as_json: AsJson = False) -> None:
+    """Everything that happened to a rollout, in order: each intent before its effect, each observation after."""
+    entries, _ = asyncio.run(_read(rollout))
+    for entry in entries:
+        typer.echo(_as_json(entry) if as_json else _as_line(entry))
+
+
+def status(
+    rollout: Annotated[str | None, typer.Argument(metavar="[ID]", help="One rollout; all of them by default.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it until it has ended.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Where a rollout stands, or the list of all."""
+    if rollout is None:
+        asyncio.run(_list(as_json))
+    elif watch:
+        from canary.cli.following import follow_to_the_end
+
+        asyncio.run(follow_to_the_end(rollout))
+    else:
+        _, state = asyncio.run(_read(rollout))
+        typer.echo(json.dumps(summary(state)) if as_json else _in_words(state))
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"status": status, "journal": journal}
+
+
+async def _read(rollout: str) -> tuple[Sequence[Entry], State]:
+    from canary.cli.store import journal
+    from canary.rollout.people import read_state
+
+    async with journal() as opened:
+        state = await read_state(opened, rollout)
+        return await opened.read(rollout), state
+
+
+async def _list(as_json: bool) -> None:
+    from canary.cli.store import journal
+    from canary.rollout.people import read_state
+
+    async with journal() as opened:
+        states = [await read_state(opened, rollout) for rollout in await opened.rollouts()]
+    if as_json:
+        typer.echo(json.dumps([summary(state) for state in states]))
+    elif not states:
+        typer.echo("no rollout in this journal yet; start one: canary start PLAN --version V, or canary demo")
+    for state in states if not as_json else ():
+        typer.echo(f"{state.rollout}  {state.service} {state.version}  {_standing(state)}")
+
+
+def _standing(state: State) -> str:
+    if state.ended:
+        return f"{state.ended.outcome}: {state.ended.reason}"
+    if state.rollback:
+        return f"rolling back: {state.rollback.reason}"
+    if state.hold:
+        return f"held in {state.phase}: {state.hold.reason}"
+    return f"in {state.phase or 'preflight'} at {state.asked:.0%}"
+
+
+def summary(state: State) -> dict[str, object]:
+    """The machine's view of where a rollout stands."""
+    return {
+        "rollout": state.rollout,
+        "service": state.service,
+        "version": state.version,
+        "phase": state.phase,
+        "standing": _standing(state),
+        "asked_share": state.asked,
+        "observed": {name: shown.observed for name, shown in state.targets.items()},
+        "verdict": str(state.verdict.outcome) if state.verdict else None,
+        "outcome": state.ended.outcome if state.ended else None,
+    }
+
+
+def _in_words(state: State) -> str:
+    lines = [f"{state.rollout}: {state.service} {state.version}, {_standing(state)}"]
+    lines += [f"  {name}: shows {shown.observed} ({shown.detail})" for name, shown in state.targets.items()]
+    if state.verdict:
+        lines += [f"  {verdict.outcome:9} {verdict.reason}" for verdict in state.verdict.verdicts]
+    if state.approval and state.approval.missing:
+        lines.append(f"  waits for: {', '.join(state.approval.missing)} (canary approve {state.rollout} --role …)")
+    return "\n".join(lines)
+
+
+def _as_json(entry: Entry) -> str:
+    at = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds")
+    line = {"seq": entry.seq, "at": at, "epoch": entry.epoch, "type": entry.type, "data": dict(entry.data)}
+    return json.dumps(line, ensure_ascii=False)
+
+
+def _as_line(entry: Entry) -> str:
+    at = datetime.fromtimestamp(entry.at, UTC).strftime("%H:%M:%S.%f")[:-3]
+    data = json.dumps(dict(entry.data), ensure_ascii=False)
+    return f"{entry.seq:5} {at} {entry.epoch:3} {entry.type:20} {data if len(data) <= 160 else data[:159] + '…'}"

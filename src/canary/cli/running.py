@@ -1,0 +1,174 @@
+"""`canary deploy`, `start`, `rollback`, `resume` and `guard`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from canary.cli.decisions import AsJson, By, Reason, Rollout, who
+
+PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan's YAML file, or an overlay of one.")]
+Version = Annotated[str, typer.Option("--version", help="The version to roll out.", show_default=False)]
+
+
+def deploy(file: PlanFile, as_json: AsJson = False) -> None:
+    """Store the plan and make its Prefect deployment, with the shared ones (review, approve, abort, roll-back)."""
+    from canary.plan.load import load_plan
+
+    loaded = load_plan(file)
+    names = asyncio.run(_deploy(loaded))
+    if as_json:
+        typer.echo(json.dumps({"plan": loaded.plan.name, "hash": loaded.hash, "deployments": names}))
+        return
+    for name in names:
+        typer.echo(f"deployed {name}")
+
+
+async def _deploy(loaded: Any) -> list[str]:
+    from canary.cli.deploying import deploy
+    from canary.cli.store import journal
+
+    async with journal() as opened:
+        return await deploy(opened, loaded)
+
+
+def start(
+    file: PlanFile,
+    version: Version,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end; Ctrl-C only detaches.")] = False,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a rollout as a Prefect run. Deploys the plan first when it has changed."""
+    from canary.plan.load import load_plan
+
+    loaded = load_plan(file)
+    rollout = asyncio.run(_start(loaded, version, by))
+    if not wait:
+        typer.echo(
+            json.dumps({"rollout": rollout}) if as_json else f"started {rollout}: canary status {rollout} --watch"
+        )
+        return
+    try:
+        state = asyncio.run(_follow(rollout))
+    except KeyboardInterrupt:
+        typer.echo(f"\ndetached; {rollout} goes on: canary status {rollout} --watch", err=True)
+        raise typer.Exit(130) from None
+    from canary.cli.following import end
+
+    raise typer.Exit(end(state, as_json))
+
+
+async def _start(loaded: Any, version: str, by: str | None) -> str:
+    from uuid import uuid4
+
+    from canary.cli.deploying import start_run
+    from canary.cli.store import journal
+    from canary.errors import ServiceBusy
+
+    rollout = f"{loaded.plan.name}-{uuid4().hex[:8]}"
+    async with journal() as opened:
+        for lock in await opened.locks():
+            if lock.service == loaded.plan.service:
+                raise ServiceBusy(lock.service, lock.rollout)
+        await start_run(loaded, opened, version, who(by, "")["by"], rollout)
+    return rollout
+
+
+async def _follow(rollout: str) -> Any:
+    """The state when the rollout has ended, could not be verified, or waits for a person."""
+    from canary.cli.following import follow, tell
+    from canary.cli.store import journal
+
+    async with journal() as opened:
+        async for state, event in follow(opened, rollout):
+            tell(state, event)
+            unverified = state.rollback and state.rollback.unverified_at
+            if event is None and (state.ended or unverified or (state.hold and not state.rollback)):
+                return state
+    return None
+
+
+def rollback(rollout: Rollout, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
+    """Go back to the stable release now, from this process. Needs journal and vault; neither Prefect nor a worker."""
+    from canary.cli.following import end
+
+    state = asyncio.run(_roll_back(rollout, who(by, reason)))
+    raise typer.Exit(end(state, as_json))
+
+
+async def _roll_back(rollout: str, asked: dict[str, str]) -> Any:
+    from canary.blocks.opener import OPENER
+    from canary.rollout.by_hand import bring_back
+    from canary.rollout.events import RollbackAsked
+    from canary.tasks.stores import opened
+
+    async with opened() as stores:
+        return await bring_back(stores, rollout, RollbackAsked(**asked), OPENER)
+
+
+def resume(rollout: Rollout, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
+    """End a hold with fresh evidence; without a living conductor, conduct from this process, without Prefect."""
+    from canary.cli.following import end
+
+    state = asyncio.run(_resume(rollout, who(by, reason)))
+    raise typer.Exit(end(state, as_json))
+
+
+async def _resume(rollout: str, asked: dict[str, str]) -> Any:
+    from canary.blocks.opener import OPENER
+    from canary.cli.following import follow_to_the_end
+    from canary.cli.resuming import conduct_here
+    from canary.errors import LeaseLost
+    from canary.rollout.events import ResumeAsked
+    from canary.rollout.people import enter, read_state
+    from canary.tasks.stores import opened
+
+    async with opened() as stores:
+        state = await read_state(stores.journal, rollout)
+        if state.hold is not None:
+            await enter(stores.journal, stores.clock, rollout, ResumeAsked(**asked))
+        try:
+            return await conduct_here(stores, rollout, OPENER)
+        except LeaseLost:
+            return await follow_to_the_end(rollout)
+
+
+def guard(
+    once: Annotated[bool, typer.Option("--once", help="Look once instead of for ever.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Watch every rollout; bring back what has no living conductor. Needs journal and vault, not Prefect."""
+    recovered = asyncio.run(_guard(once))
+    if as_json:
+        typer.echo(json.dumps({"recovered": list(recovered)}))
+
+
+async def _guard(once: bool) -> Any:
+    from canary.blocks.opener import OPENER
+    from canary.cli.following import tell
+    from canary.guard import Guard
+    from canary.tasks.stores import opened
+
+    async with opened() as stores:
+        watching = Guard(stores, OPENER, (tell,))
+        if once:
+            return await watching.look()
+        sys.stderr.write("the guard watches; it ends with Ctrl-C\n")
+        await watching.watch()
+    return ()
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "deploy": deploy,
+    "start": start,
+    "rollback": rollback,
+    "resume": resume,
+    "guard": guard,
+}

@@ -1,0 +1,109 @@
+"""The same journal and vault on a real Postgres, which pytest starts on a socket of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from canary.errors import Conflict, JournalUnavailable
+from canary.journal.store import SqlJournal
+from canary.journal.vault import SqlVault
+from canary.ports import Journal, Vault
+from canary.testing.journal_conformance import JournalConformance, VaultConformance, entry, numbers
+
+DATABASES = count()
+
+
+class Server:
+    """A Postgres below `folder`, reached through a socket there. Root runs it as the user postgres."""
+
+    def __init__(self, folder: Path, programs: Path) -> None:
+        self.folder, self.programs = folder, programs
+        self.user = "postgres" if os.geteuid() == 0 else None
+        self.run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
+
+    def run(self, program: str, *arguments: str) -> None:
+        command = [str(self.programs / program), *arguments]
+        subprocess.run(command, user=self.user, cwd=self.folder, check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        options = f"-c listen_addresses= -c fsync=off -k {self.folder}"
+        log = str(self.folder / "log")
+        self.run("pg_ctl", "-w", "-D", str(self.folder / "data"), "-o", options, "-l", log, "start")
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "-w", "-D", str(self.folder / "data"), "-m", "immediate", "stop")
+
+    def url(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"canary{next(DATABASES)}"
+        self.run("createdb", "-h", str(self.folder), "-U", "postgres", name)
+        return f"postgresql://postgres@/{name}?host={self.folder}"
+
+
+@pytest.fixture(scope="module")
+def server(require: Callable[[str], Path]) -> Iterator[Server]:
+    # Not tmp_path: another user has no way into it.
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    if os.geteuid() == 0:
+        user = pwd.getpwnam("postgres")
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    try:
+        started = Server(folder, require("initdb").resolve().parent)
+        started.start()
+        yield started
+        started.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def postgres(server: Server) -> AsyncIterator[SqlJournal]:
+    journal = SqlJournal(server.url())
+    yield journal
+    await journal.close()
+
+
+class TestPostgresJournal(JournalConformance):
+    @pytest.fixture
+    def journal(self, postgres: SqlJournal) -> Journal:
+        return postgres
+
+
+class TestPostgresVault(VaultConformance):
+    @pytest.fixture
+    def vault(self, postgres: SqlJournal) -> Vault:
+        return SqlVault(postgres.database, ["MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE="])
+
+
+async def test_first_opens_at_once(server: Server) -> None:
+    """Eight programs make the tables at the same time; behind the same number one of them appends."""
+    url = server.url()
+    journals = [SqlJournal(url, answer_within=10) for _ in range(8)]
+    racers = [journal.append("r1", 0, [entry(n)]) for n, journal in enumerate(journals)]
+    outcomes = await asyncio.gather(*racers, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes].count(Conflict) == 7
+    assert len(await journals[0].read("r1")) == 1
+    await asyncio.gather(*(journal.close() for journal in journals))
+
+
+async def test_a_restarted_server_is_found_again(server: Server, postgres: SqlJournal) -> None:
+    """While the server is down the journal is unavailable; once it is back, old connections do no harm."""
+    await postgres.append("r1", 0, [entry(1)])
+    server.stop()
+    began = time.monotonic()
+    with pytest.raises(JournalUnavailable, match="append"):
+        await postgres.append("r1", 1, [entry(2)])
+    assert time.monotonic() - began < 2.5
+    server.start()
+    assert numbers(await postgres.read("r1")) == [1]

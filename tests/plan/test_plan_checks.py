@@ -1,0 +1,158 @@
+# ruff: noqa: E501  (one line per case reads better than three)
+"""What a well-formed plan can still get wrong: each is told with its place and a way out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canary.errors import PlanError
+from canary.plan.kinds import KINDS, Kind
+from canary.plan.load import load_plan
+
+Write = Callable[[dict[str, Any]], Path]
+MIDDLE = {"name": "half", "for": "30m", "exposure": "50%", "criteria": [{"errors": "< 1%"}]}
+SECOND = {"use": "envoy/shop-web"}
+
+
+def problems(file: Path) -> list[str]:
+    """What is wrong with a file, without the places."""
+    try:
+        load_plan(file)
+    except PlanError as error:
+        return [problem.split(": ", 1)[1] for problem in error.problems]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("edits", "words"),
+    [
+        ({"targets.api.use": "enovy/x"}, "targets.api.use: unknown kind 'enovy'; valid values: envoy, flags, vercel, fly, global-config; did you mean 'envoy'?"),
+        ({"targets.api.use": "scraper/x"}, "targets.api.use: kind scraper is a metrics block, not a target block"),
+        ({"metrics": "promtheus/x"}, "metrics: unknown kind 'promtheus'; valid values: scraper, prometheus, grafana; did you mean"),
+        ({"notify.updates.0": "token/x"}, "notify.updates[0]: kind token is a token block, not a notifier block"),
+        ({"phases.0.checks.0.bearer": "slack/x"}, "phases[0].checks[0].bearer: kind slack is a notifier block"),
+        ({"notify.page": []}, "notify.page: a plan needs somebody to wake"),
+        ({"traffic": "latency"}, "traffic: 'latency' is no counter signal; valid values: errors, ui"),
+        ({"traffic": "error"}, "traffic: 'error' is no counter signal; valid values: errors, ui; did you mean 'errors'?"),
+        ({"phases.1.approval.by": ["ower"]}, "phases[1].approval.by[0]: unknown role 'ower'; valid values: owner; did you mean 'owner'?"),
+        ({"phases.1.approval.by": ["owner", "owner"]}, "phases[1].approval.by[1]: role 'owner' stands twice"),
+        ({"phases.1.approval.by": []}, "phases[1].approval.by: tuple should have at least 1 item"),
+        ({"phases.0.exposure": "5%", "phases.0.checks": [], "phases.0.criteria": [{"errors": "< 1%"}]}, "phases[0].exposure: the first phase prepares the candidate for nobody: exposure must be 0%, not 5%"),
+        ({"phases.2.exposure": "99%", "phases.2.for": "1m", "phases.2.criteria": [{"errors": "< 1%"}]}, "phases[2].exposure: the last phase is for everybody: exposure must be 100%, not 99%"),
+        ({"phases.1.exposure": "60%", "phases.2": MIDDLE, "phases.3": {"name": "full", "exposure": "100%"}}, "phases[2].exposure: exposure falls from 60% (canary) to 50%"),
+        ({"phases.1.name": "full"}, "phases[2].name: two phases are called 'full'"),
+        ({"phases.1.criteria": []}, "phases[1]: phase canary has no criteria: it would measure nothing and could never pass"),
+        ({"phases.1.checks": [{"name": "x", "get": "/"}]}, "phases[1].checks: checks look at a candidate that nobody uses yet; at 10% use criteria"),
+        ({"phases.0.criteria": [{"errors": "< 1%"}]}, "phases[0].criteria: at 0% nobody is on the candidate, so criteria would measure nothing; use checks"),
+        ({"phases.0.triggers": [{"errors": "any"}]}, "phases[0].triggers: at 0% nobody is on the candidate"),
+        ({"phases.2.criteria": [{"errors": "< 1%"}]}, "phases[2]: phase full gathers evidence and needs a duration"),
+        ({"phases.2.triggers": [{"latency": "> 20% over baseline"}], "phases.2.for": "1h"}, "phases[2].triggers[0]: at 100% nobody is left on the baseline"),
+        ({"phases.0.checks.1.name": "home"}, "phases[0].checks[1].name: two checks are called 'home'"),
+        ({"phases.0.checks.0": {"name": "x"}}, "phases[0].checks[0]: a check has either get (a path) or metrics"),
+        ({"phases.0.checks.0.get": "//elsewhere.example/"}, "phases[0].checks[0].get: must be a path on the candidate"),
+        ({"phases.0.checks.0.expect": 99}, "phases[0].checks[0].expect: input should be greater than or equal to 100"),
+        ({"without": ["hoem"]}, "without[0]: there is no check 'hoem'; valid values: home, numbers; did you mean 'home'?"),
+        ({"phases.1.criteria.0": {"erors": "< 1%"}}, "phases[1].criteria[0]: unknown signal 'erors'; valid values: errors, latency, ui; did you mean 'errors'?"),
+        ({"phases.1.criteria.0": {"errors": "p95 < 1s"}}, "phases[1].criteria[0]: 'p95 < 1s' asks for a quantile, and errors is a counter"),
+        ({"phases.1.criteria.1": {"latency": "< 1%"}}, "phases[1].criteria[1]: '< 1%' counts bad events, and latency is a histogram"),
+        ({"phases.1.triggers.1": {"errors": "> 20% over baseline"}}, "phases[1].triggers[1]: '> 20% over baseline' asks for a quantile"),
+        ({"phases.1.triggers.0": {"errors": "crash"}}, "phases[1].triggers[0]: 'crash' is said of UI components, and errors has no component label; say any"),
+        ({"phases.1.criteria.2": {"errors": "< 1%"}}, "phases[1].criteria[2]: errors < 1% stands twice in criteria"),
+        ({"phases.1.triggers.0.on": "basket"}, "phases[1].triggers[0].on: unknown feature 'basket'; valid values: features, cart, search"),
+        ({"phases.1.triggers.0.on": ["cart", "serach"]}, "phases[1].triggers[0].on: unknown feature 'serach'"),
+        ({"phases.1.triggers.0": {"ui": "crash", "on": "search"}}, "phases[1].triggers[0].on: search: the features named by 'on' have no components"),
+        ({"phases.1.triggers.0": {"ui": "crash", "on": ["cart", "search"]}}, "phases[1].triggers[0].on: search: the features named by 'on' have no components"),
+        ({"signals.errors.endpoint": "route", "signals.errors.where": {"route": "/.*"}}, "phases[1].triggers[0].on: cart, search: its signal is narrowed on label route already"),
+        ({"signals.latency": {"histogram": "h"}, "phases.1.triggers.1.on": "cart"}, "phases[1].triggers[1].on: cart: its signal has neither an endpoint nor a component label"),
+        ({"features": {}}, "phases[1].triggers[0].on: no feature: the features named by 'on' have no endpoints"),
+        ({"features.features": {}}, "features.features: the name 'features' has a meaning in rules"),
+        ({"signals.on": {"histogram": "h"}}, "signals.on: the name 'on' has a meaning in rules"),
+        ({"signals.errors.bad": {"status": "5(.."}}, "signals.errors.bad.status: '5(..' is no regular expression"),
+        ({"signals.errors.bad": {"status": "(?!2)..."}}, "signals.errors.bad.status: '(?!2)...' : Prometheus knows no".replace(" :", ":")),
+        ({"signals.latency.bad": {"status": "5.."}}, "signals.latency: bad and of belong to a counter"),
+        ({"signals.errors.of": "x_total"}, "signals.errors: a counter says what is bad: either bad"),
+        ({"arms.baseline": {"version": "{candidate}"}}, "arms: canary and baseline select the same series"),
+        ({"arms.baseline": {"track": "stable"}}, "arms: canary and baseline can match the same series"),
+        ({"arms.baseline": {}}, "arms.baseline: dictionary should have at least 1 item"),
+        ({"arms.canary": {"version": "{version}"}}, "arms.canary.version: unknown placeholder {version}; valid values: {candidate}, {stable}"),
+        ({"targets.web": SECOND}, "targets: api and web split users independently"),
+        ({"targets.flags.read_by": []}, "targets.flags: a flag is on for everybody at any exposure above 0%, and phase canary asks for 10%"),
+        ({"targets.flags.read_by": ["apis"]}, "targets.flags.read_by[0]: 'apis' is no target that splits users; valid values: api; did you mean 'api'?"),
+        ({"targets.flags.read_by": ["flags"]}, "targets.flags.read_by[0]: 'flags' is no target that splits users"),
+        ({"targets.flags.set": {}}, "targets.flags: a flag target needs set"),
+        ({"targets.api.set": {"x": True}}, "targets.api.set: set belongs to flag targets; kind envoy splits users itself"),
+        ({"targets.api.read_by": ["flags"]}, "targets.api.read_by: read_by belongs to flag targets"),
+        ({"targets.api": {"use": "fly/shop", "artifact": "shop:latest"}}, "targets.api.artifact: 'shop:latest' must hold {version} once"),
+        ({"targets": {}}, "targets: dictionary should have at least 1 item"),
+        ({"time_scale": 0}, "time_scale: input should be greater than 0"),
+        ({"time_scale": -1}, "time_scale: input should be greater than 0"),
+        ({"review": {"after": ["2h", "1h"]}}, "review.after: the times must rise"),
+        ({"review": {"after": ["2h", "2h"]}}, "review.after: the times must rise"),
+        ({"rollback": {"within": "0s"}}, "rollback.within: '0s': a duration of 0"),
+        ({"name": "Spring!"}, "name: must be a name: small letters"),
+        ({"phases": []}, "phases: tuple should have at least 1 item"),
+    ],
+)  # fmt: skip
+def test_a_plan_that_cannot_work_is_refused_where_it_goes_wrong(
+    plan_file: Write, edits: dict[str, Any], words: str
+) -> None:
+    """Exactly one problem: path, what is wrong, what would be right."""
+    found = problems(plan_file(edits))
+    assert len(found) == 1, found
+    assert found[0].startswith(words)
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        {},
+        {"targets.web": SECOND, "mixed_versions": "ok"},
+        {"targets.flags.read_by": [], "phases": [{"name": "staging", "exposure": "0%"}, {"name": "full", "exposure": "100%"}]},
+        {"targets.web": SECOND, "phases": [{"name": "staging", "exposure": "0%"}, {"name": "full", "exposure": "100%"}]},
+        {"phases.2": MIDDLE, "phases.3": {"name": "full", "exposure": "100%"}},
+        {"phases.2.criteria": [{"errors": "< 1%"}], "phases.2.for": "1h"},
+        {"phases.1.triggers.0": {"ui": "crash", "on": "cart"}},
+        {"phases.1.triggers.0": {"ui": "crash", "on": "features"}},
+        {"phases.1.criteria.2": {"errors": "< 2%"}},
+        {"arms": {"canary": {"track": "canary", "app": "shop"}, "baseline": {"track": "", "app": "shop"}}},
+    ],
+)  # fmt: skip
+def test_a_plan_that_works_is_not_refused(plan_file: Write, edits: dict[str, Any]) -> None:
+    """Flags without readers, two targets and more phases have their sound forms."""
+    assert problems(plan_file(edits)) == []
+
+
+def test_a_target_that_cannot_be_set_back_or_observed_is_refused(
+    plan_file: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback must be possible, and its effect must be seen."""
+    monkeypatch.setitem(KINDS, "envoy", Kind("target"))
+    assert [problem.split("; ")[0] for problem in problems(plan_file({}))] == [
+        "targets.api.use: kind envoy cannot be observed, so a rollback could not be verified",
+        "targets.api.use: kind envoy cannot be set back to 0%, so it cannot be rolled back",
+    ]
+
+
+def test_a_page_route_must_be_able_to_wake_somebody(plan_file: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notifier that only posts is no page route."""
+    monkeypatch.setitem(KINDS, "terminal", Kind("notifier"))
+    assert problems(plan_file({})) == ["notify.page[0]: kind terminal cannot wake anybody; valid values: slack"]
+
+
+def test_problems_of_different_parts_come_together(plan_file: Write) -> None:
+    """One run tells all of them, in the order of the file."""
+    edits = {"traffic": "x", "phases.1.exposure": "0%", "arms.baseline": {"version": "{candidate}"}, "notify.page": []}
+    found = [problem.split(": ")[0] for problem in problems(plan_file(edits))]
+    assert found == ["arms", "traffic", "notify.page", "phases[1].criteria", "phases[1].triggers"]
+
+
+def test_the_order_of_exposure_is_the_order_of_the_file(plan_file: Write) -> None:
+    """What others call comes first, and stays first in the stored body."""
+    web_last = {"targets.web": SECOND, "mixed_versions": "ok"}
+    loaded = load_plan(plan_file(web_last))
+    assert list(loaded.plan.targets) == ["api", "flags", "web"] == list(json.loads(loaded.body)["targets"])
