@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Self
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -96,8 +95,7 @@ class EnvoyRoute(CanaryBlock):
 
     async def observe(self) -> Exposure:
         """Shares by version. A colour that serves users and is silent counts as the version it said last."""
-        async with within(DEADLINE, f"{self.ref}: observe"):
-            split, now = await asyncio.gather(self._admin.shares(), self._colours.versions())
+        split, now = await self._look("observe")
         before = self._colours.remembered(now)
         return wire.exposure(split, {c: before[c] if split[c] > 0 else now[c] for c in split})
 
@@ -123,35 +121,41 @@ class EnvoyRoute(CanaryBlock):
     async def verify(self, release: Release, share: float) -> Verification:
         """Reads back, in one round, the weights, the versions behind them and what was routed."""
         try:
-            async with within(DEADLINE, f"{self.ref}: verify"):
-                split, now, counted = await asyncio.gather(
-                    self._admin.shares(), self._colours.versions(), self._admin.requests_if_told()
-                )
+            async with within(DEADLINE, f"{self.ref}: verify") as group:
+                looking = group.create_task(self._look("verify"))
+                counting = group.create_task(self._admin.requests_if_told())
         except (ProviderError, CredentialError) as error:
             return Verification("cannot tell", None, error.what)
+        split, now = looking.result()
         versions = self._colours.remembered(now)
-        return wire.compare(release, share, split, versions, counted, self.total_weight)
+        return wire.compare(release, share, split, versions, counting.result(), self.total_weight)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
 
+    async def _look(self, verb: str) -> tuple[dict[str, float], dict[str, str | None]]:
+        """Colour → share of users, and colour → version it says now."""
+        async with within(DEADLINE, f"{self.ref}: {verb}") as group:
+            split = group.create_task(self._admin.shares())
+            versions = group.create_task(self._colours.versions())
+        return split.result(), versions.result()
+
     async def _place(self, candidate: str) -> str:
         """The colour that runs the candidate, or the idle one after it was asked to start it."""
-        async with within(DEADLINE, f"{self.ref}: prepare"):
-            split, versions = await asyncio.gather(self._admin.shares(), self._colours.versions())
-            running = [colour for colour, version in versions.items() if version == candidate]
-            idle = [colour for colour, share in split.items() if share == 0]
-            if running:
-                return next((colour for colour in running if colour in idle), running[0])
-            if not idle:
-                raise ProviderError(
-                    f"{self.ref}: both colours serve users: there is no idle one for {candidate}",
-                    "send everybody to one colour first",
-                )
-            if self.deploy_url:
-                wanted = {"colour": idle[0], "version": candidate}
-                await self._http.text("POST", self.deploy_url, as_=self._admin.as_, json=wanted)
+        split, versions = await self._look("prepare")
+        running = [colour for colour, version in versions.items() if version == candidate]
+        idle = [colour for colour, share in split.items() if share == 0]
+        if running:
+            return next((colour for colour in running if colour in idle), running[0])
+        if not idle:
+            raise ProviderError(
+                f"{self.ref}: both colours serve users: there is no idle one for {candidate}",
+                "send everybody to one colour first",
+            )
+        if self.deploy_url:
+            wanted = {"colour": idle[0], "version": candidate}
+            await self._http.text("POST", self.deploy_url, as_=self._admin.as_, json=wanted)
         return idle[0]
 
     async def _until_ready(self, colour: str, candidate: str) -> None:

@@ -78,16 +78,24 @@ def shown_url(url: str) -> str:
 
 
 @asynccontextmanager
-async def within(seconds: float, what: str) -> AsyncIterator[None]:
-    """Raises ProviderUnavailable when the body takes longer than that many seconds."""
+async def within(seconds: float, what: str) -> AsyncIterator[asyncio.TaskGroup]:
+    """Raises ProviderUnavailable when the body takes longer than that many seconds.
+
+    Requests side by side go into the task group: the first failure comes out as itself, and ends the others.
+    """
     try:
-        async with asyncio.timeout(seconds):
-            yield
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+            yield group
+        return
+    except BaseExceptionGroup as failures:
+        failure = failures.exceptions[0]
     except TimeoutError:
-        raise ProviderUnavailable(
+        failure = ProviderUnavailable(
             f"{what}: no answer within {seconds:g} s",
             "look whether the platform is up and reachable from here; whether a change was made is not known",
-        ) from None
+        )
+    # Outside of the handlers: raised inside, the failure would have its own group as its context.
+    raise failure
 
 
 @cache

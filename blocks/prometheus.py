@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import re
@@ -74,9 +73,9 @@ class PrometheusServer(CanaryBlock):
         window_ms = round((max(0.0, until - since) + LOOKBACK_SECONDS) * 1000)
         queries = [f"{name}{_matchers(arms)}[{window_ms}ms]" for name in sorted(raw.names(signals))]
         with raw.measuring():
-            async with within(DEADLINE, f"{self.ref}: read"):
-                answers = await asyncio.gather(*(self._ask(query, until) for query in queries))
-            series = [one for answer in answers for one in self._series(answer)]
+            async with within(DEADLINE, f"{self.ref}: read") as group:
+                asked = [group.create_task(self._ask(query, until)) for query in queries]
+            series = [one for answer in asked for one in self._series(answer.result())]
         return increments(series, signals, arms, since, until)
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr
 from canary.blocks import exposition, raw
 from canary.blocks.base import CanaryBlock, MaybeSecret, Url
 from canary.blocks.history import History
-from canary.blocks.http import OPEN, Credential, Http, NothingListens, bearer
+from canary.blocks.http import DEADLINE, OPEN, Credential, Http, NothingListens, bearer, within
 from canary.errors import MeasurementFailed, ProviderError
 from canary.judge.series import increments
 from canary.plan.model import Arms, Signal
@@ -76,8 +76,9 @@ class MetricsScraper(CanaryBlock):
 
     async def _scrape(self, names: frozenset[str]) -> dict[str, list[exposition.Read]]:
         """URL → samples, of the instances that are there."""
-        answers = await asyncio.gather(*(self._instance(url, names) for url in self.urls))
-        there = {url: read for url, read in zip(self.urls, answers, strict=True) if read is not None}
+        async with within(DEADLINE, f"{self.ref}: scrape") as group:
+            asked = {url: group.create_task(self._instance(url, names)) for url in self.urls}
+        there = {url: read for url, task in asked.items() if (read := task.result()) is not None}
         if not there:
             raise MeasurementFailed(
                 f"{self.ref}: every instance refuses the connection: {', '.join(self.urls)}",

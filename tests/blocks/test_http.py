@@ -170,8 +170,8 @@ async def test_no_httpx_exception_escapes(http: Http, error: Exception, monkeypa
 @pytest.mark.parametrize("value", ["line\nbreak-" + SECRET, "ümlaut-" + SECRET])
 async def test_an_impossible_header_tells_nothing(http: Http, closed_port: int, value: str) -> None:
     """A header that HTTP cannot carry fails without being quoted."""
+    url = f"http://127.0.0.1:{closed_port}/"
     with pytest.raises(ProviderUnavailable) as error:
-        url = f"http://127.0.0.1:{closed_port}/"
         await Http("probe").send("GET", url, as_=Credential("headers", {"x-token": value}))
     assert SECRET not in str(error.value)
 
@@ -184,7 +184,7 @@ async def test_a_broken_connection_is_unavailable(http: Http, serve: Any, misbeh
         request.transport.abort()
         return web.Response()
 
-    with pytest.raises(ProviderUnavailable, match="RemoteProtocolError|ReadError"):
+    with pytest.raises(ProviderUnavailable, match=r"RemoteProtocolError|ReadError"):
         await http.ask("GET", await serve(handle))
 
 

@@ -63,6 +63,11 @@ def test_the_path_of_a_sqlite_url(scheme: str) -> None:
     assert address(f"{scheme}:////x/a%20b ü%25.db").file == Path("/x/a b ü%.db")
 
 
+def test_sqlite_makes_no_file() -> None:
+    """A file that is missing when a connection is made is an error: a new one would be an empty journal."""
+    assert address("sqlite:////x.db").url.query["mode"] == "rw"
+
+
 def test_a_relative_path_is_fixed_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A process that changes its folder later goes on with the same file."""
     monkeypatch.chdir(tmp_path)

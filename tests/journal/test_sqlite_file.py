@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import stat
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -184,6 +186,34 @@ async def test_a_tampered_entry_is_named(opened: SqlJournal, outside: sqlite3.Co
     outside.execute("UPDATE canary_events SET data = '[1]'")
     with pytest.raises(JournalError, match="entry 1 of rollout r1"):
         await opened.read("r1")
+
+
+async def test_a_traceback_shows_no_data(opened: SqlJournal, outside: sqlite3.Connection) -> None:
+    """What was to be stored is in no part of an error, its causes included."""
+    outside.execute("ALTER TABLE canary_events RENAME TO gone")
+    with pytest.raises(JournalUnavailable, match="no such table") as caught:
+        await opened.append("r1", 1, [entry(2, text="planted")])
+    outside.execute("ALTER TABLE gone RENAME TO canary_events")
+    outside.execute("ALTER TABLE canary_events DROP COLUMN at")
+    with pytest.raises(JournalUnavailable, match="no column") as second:
+        await opened.append("r1", 1, [entry(2, text="planted")])
+    for error in (caught.value, second.value):
+        assert "planted" not in "".join(traceback.format_exception(error))
+
+
+async def test_the_file_appears_in_wal_mode(sqlite: SqlJournal, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No connection has to switch a file that others open at the same time, which fails for some of them."""
+    versions = []
+
+    def link(draft: Path, name: Path) -> None:
+        versions.append(draft.read_bytes()[18:20])
+        draft.rename(name)
+        draft.touch()
+
+    monkeypatch.setattr(os, "link", link)
+    await sqlite.read("r1")
+    # The header's file format versions: 2 is WAL (sqlite.org/fileformat2.html).
+    assert versions == [b"\x02\x02"]
 
 
 async def test_a_path_with_unusual_characters(tmp_path: Path) -> None:

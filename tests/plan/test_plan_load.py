@@ -272,7 +272,7 @@ def test_a_plan_with_any_value_anywhere_is_loaded_or_refused_with_places(
         assert load_plan(file).plan.phases
     except PlanError as error:
         found = error.problems
-        assert found, "a PlanError without a problem"  # noqa: PT017
+        assert found, "a PlanError without a problem"
     assert all(problem.startswith(f"{file}:") and problem.partition(": ")[2] for problem in found)
 
 

@@ -74,6 +74,12 @@ def test_a_signal_without_endpoints_is_narrowed_by_component() -> None:
     assert narrow(signal, [Feature(components=("cart",))]).where == {"app": "shop", "part": "cart"}
 
 
+def test_a_signal_with_both_labels_is_narrowed_by_endpoint() -> None:
+    """The endpoint label is the first choice, also for a feature that has components."""
+    signal = Signal(counter="c", bad={"status": "5.."}, endpoint="route", component="part")
+    assert narrow(signal, [Feature(endpoints=("/cart",), components=("cart",))]).where == {"route": "/cart"}
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -32,6 +32,10 @@ def alive(pid: int) -> bool:
         return False
 
 
+def take_leave(pid: int) -> None:
+    os.waitpid(pid, 0)
+
+
 async def all_dead(pids: list[int]) -> bool:
     return not any(map(alive, pids))
 
@@ -132,9 +136,9 @@ async def test_kill_minus_nine_of_the_supervisor_leaves_no_orphan(home: Path, wo
     assert set(pids) == set(COMPLETE)
     os.kill(pids["supervisor"], signal.SIGKILL)
     await world.until(lambda: all_dead(list(pids.values())), 5)
+    take_leave(pids["supervisor"])
     with pytest.raises(BadUsage, match="canary sandbox up"):
         Sandbox.attach(home)
-    os.waitpid(pids["supervisor"], 0)
     await Sandbox.start(home, rps=0)
 
 
@@ -146,7 +150,7 @@ async def test_the_sandbox_ends_when_a_part_it_cannot_replace_dies(home: Path, w
     os.kill(pids[victim], signal.SIGKILL)
     await world.until(lambda: all_dead(list(pids.values())))
     assert f"{victim} died" in (home / "sandbox" / "supervisor.log").read_text()
-    os.waitpid(pids["supervisor"], 0)
+    take_leave(pids["supervisor"])
 
 
 async def test_a_taken_router_port_is_named_with_its_holder(home: Path) -> None:

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from canary.errors import JournalError
 from canary.ports import Entry, NewEntry
 
 Outcome = Literal["promoted", "rolled_back", "held", "unverified", "refused"]
@@ -40,8 +41,14 @@ class Event(Part):
 
 
 def parse(entry: Entry) -> Event:
-    """The event of a journal's line. Raises KeyError for a type that this version does not know."""
-    return TYPES[entry.type].model_validate(entry.data)
+    """The event of a journal's line. Raises JournalError for a line that this version does not understand."""
+    try:
+        return TYPES[entry.type].model_validate(entry.data)
+    except (KeyError, ValidationError) as error:
+        raise JournalError(
+            f"line {entry.seq} of {entry.rollout} ({entry.type}) is not understood by this version",
+            "use the version of prefect-canary that wrote it, or a newer one",
+        ) from error
 
 
 # --- the rollout itself -------------------------------------------------------------------------------------
@@ -187,7 +194,7 @@ class Judged(Event):
     """
 
     phase: str
-    changed: bool
+    changed: bool = True
     verdict: Mapping[str, Any]
 
 
