@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SERVICES := prometheus prometheus-alertmanager chromium postgresql redis-server
 POLICY := /usr/sbin/policy-rc.d
 
-.PHONY: setup demo test services lock clean
+.PHONY: setup demo test screenshots services lock clean
 
 setup: $(STAMP)
 
@@ -30,6 +30,10 @@ test: setup services
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+# The README's pictures of the Prefect UI, taken by the tests that click through it.
+screenshots: setup services
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/prefect/test_ui.py
 
 # Real programs to test against. Debian starts a service as soon as it is installed, on its default port,
 # unless policy-rc.d forbids it: the tests start their own, on free ports.

@@ -22,8 +22,8 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _secret(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+def _secret(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
         raise ValueError("a secret is one word of printable ASCII, without spaces and line breaks")
     return value
 
@@ -37,7 +37,8 @@ Url = Annotated[str, AfterValidator(_http_url)]
 """An http(s) address; a trailing slash is dropped."""
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 """A token or password that fits into a header."""
-MaybeSecret = Annotated[Secret | None, BeforeValidator(_none_if_empty)]
+# Not `Secret | None`: Prefect finds no secret inside an annotated member of a union, and would show it.
+MaybeSecret = Annotated[SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_secret)]
 MaybeUrl = Annotated[Url | None, BeforeValidator(_none_if_empty)]
 
 

@@ -15,17 +15,22 @@ from canary.rollout.people import enter, read_state
 from canary.tasks.stores import opened
 
 HOW = "a name typed into Prefect, unproven"
-RolloutId = Annotated[str, Field(description="Which rollout: canary status lists them")]
-Person = Annotated[str, Field(description="Your name, for the journal (it is recorded as unproven)", min_length=1)]
-Why = Annotated[str, Field(description="The reason, for the journal", min_length=1)]
-Role = Annotated[str, Field(description="The role you speak in, as the plan names it, such as product_owner")]
+Said = Annotated[str, Field(min_length=1)]
 
 
 @flow(name="approve", flow_run_name="{decision} {rollout} as {role}", persist_result=False)
 async def approve(
-    rollout: RolloutId, role: Role, by: Person, reason: Why, decision: Literal["approve", "reject"] = "approve"
+    rollout: Said, role: Said, by: Said, reason: Said, decision: Literal["approve", "reject"] = "approve"
 ) -> None:
-    """Say yes or no to the go-live that a rollout waits for."""
+    """Say yes or no to the go-live that a rollout waits for.
+
+    Args:
+        rollout: Which rollout, such as phase1-1a2b3c4d: canary status lists them, and a run's log names its own.
+        role: The role you speak in, as the plan names it, such as product_owner.
+        by: Your name, for the journal. Prefect does not prove it, so it is recorded as unproven.
+        reason: Why, for the journal.
+        decision: Yes or no.
+    """
     async with opened() as stores:
         state = await read_state(stores.journal, rollout)
         subject = state.approval.subject if state.approval else ""
@@ -39,15 +44,27 @@ async def approve(
 
 
 @flow(name="abort", flow_run_name="abort {rollout}", persist_result=False)
-async def abort(rollout: RolloutId, by: Person, reason: Why) -> None:
-    """Take users off the candidate and end the rollout. It stays aborted."""
+async def abort(rollout: Said, by: Said, reason: Said) -> None:
+    """Take users off the candidate and end the rollout. It stays aborted.
+
+    Args:
+        rollout: Which rollout, such as phase1-1a2b3c4d: canary status lists them, and a run's log names its own.
+        by: Your name, for the journal. Prefect does not prove it, so it is recorded as unproven.
+        reason: Why, for the journal.
+    """
     async with opened() as stores:
         await enter(stores.journal, stores.clock, rollout, e.AbortAsked(by=by, how=HOW, reason=reason))
     get_run_logger().info("%s: abort by %s", rollout, by)
 
 
 @flow(name="roll-back", flow_run_name="roll back {rollout}", persist_result=False)
-async def roll_back_by_hand(rollout: RolloutId, by: Person, reason: Why) -> None:
-    """Go back to the stable release, also after full exposure; done from here when no conductor lives."""
+async def roll_back_by_hand(rollout: Said, by: Said, reason: Said) -> None:
+    """Go back to the stable release, also after full exposure; done from here when no conductor lives.
+
+    Args:
+        rollout: Which rollout, such as phase1-1a2b3c4d: canary status lists them, and a run's log names its own.
+        by: Your name, for the journal. Prefect does not prove it, so it is recorded as unproven.
+        reason: Why, for the journal.
+    """
     async with opened() as stores:
         await bring_back(stores, rollout, e.RollbackAsked(by=by, how=HOW, reason=reason), OPENER)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from canary.errors import LeaseLost
 from canary.rollout.events import Outcome
@@ -20,12 +20,12 @@ class RunEnd:
     reason: str
 
 
-def ended(end: RunEnd) -> State[Any]:
-    """The final state of the flow run; the UI shows its name and message."""
+def ended(end: RunEnd, cancelled: bool = False) -> State[Any]:
+    """The final state of the flow run; the UI shows its name and message. A cancelled run may end in no other type."""
     name = end.outcome.replace("_", " ").title().replace(" ", "")
     if end.outcome == "promoted":
         return Completed(name=name, message=end.reason)
-    return Failed(name=name, message=end.reason)
+    return (Cancelled if cancelled else Failed)(name=name, message=end.reason)
 
 
 def taken_over(error: LeaseLost) -> State[Any]:

@@ -14,8 +14,7 @@ from canary.rollout.people import read_state
 from canary.tasks.reviews import report
 from canary.tasks.stores import opened
 
-RolloutId = Annotated[str, Field(description="The rollout to report on: canary status lists them")]
-Offset = Annotated[float, Field(description="Seconds after full exposure", ge=0)]
+Offset = Annotated[float, Field(ge=0)]
 
 
 @flow(name="review_report", flow_run_name="report on {rollout} after {offset_seconds:.0f} s", persist_result=False)
@@ -29,8 +28,13 @@ async def review_report(rollout: str, offset_seconds: float) -> tuple[str, ...]:
 
 
 @flow(name="review", flow_run_name="review of {rollout} after {offset_seconds:.0f} s", persist_result=False)
-async def review(rollout: RolloutId, offset_seconds: Offset) -> None:
-    """Report on a rollout some time after full exposure. After the last review its sealed credentials go."""
+async def review(rollout: str, offset_seconds: Offset) -> None:
+    """Report on a rollout some time after full exposure. After the last review its sealed credentials go.
+
+    Args:
+        rollout: Which rollout to report on: canary status lists them.
+        offset_seconds: Seconds after full exposure, as the plan's review.after has it.
+    """
     await review_report(rollout, offset_seconds)
     async with opened() as stores:
         state = await read_state(stores.journal, rollout)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import Field
 
@@ -21,15 +22,14 @@ from canary.flows.termination import terminable
 from canary.plan.model import Phase
 from canary.rollout.conducting import Seat, Start, begin, conducting, refuse, taking
 from canary.rollout.conductor import Conductor
+from canary.rollout.people import read_state
 from canary.tasks import phases
 from canary.tasks.board import Board
 from canary.tasks.reviews import schedule
 from canary.tasks.stores import opened
 
-Version = Annotated[str, Field(description="The version to roll out, such as 2.1.0", pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-Person = Annotated[str, Field(description="Your name, for the journal (it is recorded as unproven)")]
-PlanHash = Annotated[str, Field(description="The deployed plan's hash: leave it as it is")]
-RolloutId = Annotated[str | None, Field(description="Leave empty: a new rollout gets an id of its own")]
+Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+PlanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def _run_name() -> str:
@@ -38,18 +38,26 @@ def _run_name() -> str:
 
 
 @flow(name="rollout", flow_run_name=_run_name, persist_result=False)
-async def rollout(
-    version: Version, plan: PlanHash, requested_by: Person = "somebody", rollout_id: RolloutId = None
-) -> State[Any]:
-    """Roll one version out by one plan: staging, canary, full, or back."""
+async def rollout(version: Version, plan: PlanHash, requested_by: str = "somebody", rollout_id: str = "") -> State[Any]:
+    """Roll one version out by one plan: staging, canary, full, or back.
+
+    Args:
+        version: The version to roll out, such as 2.1.0.
+        plan: The hash of the deployed plan. Leave it as it is; canary deploy sets it.
+        requested_by: Your name, for the journal. Prefect does not prove it, so it is recorded as unproven.
+        rollout_id: Leave it empty: a new rollout gets an id of its own.
+    """
     own_id = flow_run.get_id() or ""
     id_ = rollout_id or f"rollout-{own_id[:8]}"
     start = Start(id_, plan, version, requested_by, "a name typed into Prefect, unproven", own_id)
     try:
         async with opened() as stores:
             await begin(stores, start)
-            async with taking(stores, id_) as seat, _shown(seat), terminable(seat, own_id):
-                return ended(await _run(seat))
+            get_run_logger().info("this is the rollout %s; to stop it: Cancel here, or canary abort %s", id_, id_)
+            if over := (await read_state(stores.journal, id_)).ended:
+                return ended(RunEnd(over.outcome, f"it had ended before: {over.reason}"))
+            async with taking(stores, id_) as seat, _shown(seat), terminable(seat, own_id) as cancelled:
+                return ended(await _run(seat), cancelled.is_set())
     except ServiceBusy as error:
         return ended(RunEnd("refused", str(error)))
     except LeaseLost as error:
@@ -84,7 +92,8 @@ async def _run(seat: Seat) -> RunEnd:
 async def _forward(conductor: Conductor) -> RunEnd | None:
     """Phase after phase. None as soon as one of them did not pass: by then exposure 0 is sent."""
     for phase in conductor.plan.phases:
-        for step in (phases.approval, _task_of(phase)):
+        steps = [phases.approval, _task_of(phase)] if phase.approval else [_task_of(phase)]
+        for step in steps:
             end = await step(conductor, phase)
             if not end.passed:
                 return None

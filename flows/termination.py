@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +11,7 @@ from uuid import UUID
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 
-from canary.errors import BadUsage
+from canary.errors import BadUsage, CanaryError
 from canary.rollout.conducting import Seat
 from canary.rollout.events import AbortAsked
 from canary.rollout.people import enter
@@ -21,19 +20,20 @@ PREFECT_ANSWERS_WITHIN = 2.0
 
 
 @asynccontextmanager
-async def terminable(seat: Seat, run_id: str) -> AsyncIterator[None]:
-    """Within the block SIGTERM is looked into, in place of killing the process."""
+async def terminable(seat: Seat, run_id: str) -> AsyncIterator[asyncio.Event]:
+    """Within the block SIGTERM is looked into, in place of killing the process. The event: cancelled in Prefect."""
     loop, me = asyncio.get_running_loop(), asyncio.current_task()
     looks: set[asyncio.Task[None]] = set()
+    cancelled = asyncio.Event()
 
     def asked_to_end() -> None:
         if me is not None:
-            looks.add(asyncio.ensure_future(_look_into(seat, run_id, me)))
+            looks.add(asyncio.ensure_future(_look_into(seat, run_id, me, cancelled)))
 
     former = signal.getsignal(signal.SIGTERM)
     loop.add_signal_handler(signal.SIGTERM, asked_to_end)
     try:
-        yield
+        yield cancelled
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
         signal.signal(signal.SIGTERM, former)
@@ -41,14 +41,20 @@ async def terminable(seat: Seat, run_id: str) -> AsyncIterator[None]:
             look.cancel()
 
 
-async def _look_into(seat: Seat, run_id: str, flow: asyncio.Task[object]) -> None:
+async def _look_into(seat: Seat, run_id: str, flow: asyncio.Task[object], cancelled: asyncio.Event) -> None:
     """Cancelled in Prefect: abort, and let the flow bring users back. Anything else: end now, lease given up."""
     if not await _cancelled(run_id):
         flow.cancel()
         return
+    cancelled.set()
     abort = AbortAsked(by="somebody", how="cancelled in Prefect", reason="the run was cancelled in the Prefect UI")
-    with contextlib.suppress(BadUsage):
+    try:
         await enter(seat.stores.journal, seat.stores.clock, seat.record.state.rollout, abort)
+    except BadUsage:
+        return
+    except CanaryError:
+        # The journal is away: without a conductor the guard brings users back.
+        flow.cancel()
 
 
 async def _cancelled(run_id: str) -> bool:

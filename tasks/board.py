@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from prefect.artifacts import (
-    acreate_markdown_artifact,
-    acreate_progress_artifact,
-    acreate_table_artifact,
-    aupdate_progress_artifact,
-)
+from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, acreate_table_artifact
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
@@ -25,38 +22,52 @@ from canary.rollout import events as e
 from canary.rollout.state import State
 from canary.rollout.words import say
 from canary.tasks.criteria import rows
+from canary.tasks.standing import over_the_table, step, way_back
 
 PROGRESS_EVERY = 2.0
-"""Seconds between two updates of what the UI shows."""
+"""Seconds between two updates of a phase's progress."""
 
 
 class Board:
-    """A listener of the record: each line becomes a log line, and some an artifact or a new run name."""
+    """A listener of the record: each line becomes a log line, and some an artifact or a new run name.
+
+    A rollout has one table and one progress a phase, and one text on its way back; each is kept up to date.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._log = get_run_logger()
         self._queue: asyncio.Queue[Callable[[], Awaitable[Any]]] = asyncio.Queue()
         self._state: State | None = None
-        self._progress: dict[str, UUID] = {}
+        self._step = ""
+        self._unshown: dict[str, State] = {}
+        self._artifacts: dict[str, UUID] = {}
 
     def __call__(self, state: State, event: e.Event) -> None:
         """Must return at once."""
         self._state = state
         if sentence := say(state, event):
             self._log.info(sentence)
+        if (now := step(state)) != self._step:
+            self._step = now
+            self._put(lambda: self._rename(f"{state.service} {state.version} · {now}"))
         match event:
-            case e.PhaseStarted(phase=phase):
-                self._put(lambda: self._rename(phase))
             case e.Judged() | e.ChecksLooked():
-                self._put(lambda: self._table(state))
-            case e.RollbackStarted(reason=reason):
-                self._put(lambda: self._reason(state, reason))
-            case e.RolloutEnded(outcome=outcome):
-                self._put(lambda: self._rename(outcome.replace("_", " ")))
+                self._tabulate(state)
+            case e.PhasePassed() if state.soaking == state.phase:
+                self._put(lambda: self._advance(state, 100.0))
+            case e.RollbackStarted() | e.RollbackVerified() | e.RollbackUnverified():
+                self._put(lambda: self._explain(state))
 
     def _put(self, work: Callable[[], Awaitable[Any]]) -> None:
         self._queue.put_nowait(work)
+
+    def _tabulate(self, state: State) -> None:
+        """Several verdicts that wait to be shown become one update, with the newest."""
+        waits = state.phase in self._unshown
+        self._unshown[state.phase] = state
+        if not waits:
+            self._put(lambda: self._table(self._unshown.pop(state.phase)))
 
     @asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
@@ -85,40 +96,48 @@ class Board:
             await asyncio.sleep(PROGRESS_EVERY)
             state = self._state
             if state and state.soaking == state.phase and self._queue.empty():
-                self._put(lambda state=state: self._advance(state))  # type: ignore[misc]
+                self._put(lambda state=state: self._advance(state, self._percent(state)))  # type: ignore[misc]
 
-    async def _rename(self, step: str) -> None:
-        state, run = self._state, flow_run.get_id()
-        if state and run:
-            async with get_client() as client:
-                await client.update_flow_run(UUID(run), name=f"{state.service} {state.version} · {step}")
-
-    async def _table(self, state: State) -> None:
-        about = f"{state.service} {state.version}, phase {state.phase}"
-        verdict = f"{state.verdict.outcome}: {state.verdict.reason}" if state.verdict else "checks at exposure 0"
-        await acreate_table_artifact(rows(state), key=_key(state), description=f"## {about}\n\n{verdict}")
-
-    async def _reason(self, state: State, reason: str) -> None:
-        text = f"# Rolled back: {state.service} {state.version}\n\n**{reason}**\n\nin phase {state.phase}"
-        await acreate_markdown_artifact(text, key=f"{_slug(state.rollout)}-rollback", description="why")
-
-    async def _advance(self, state: State) -> None:
-        """How far the soak is, 0–100."""
+    def _percent(self, state: State) -> float:
+        """How much of the soak is over, 0–100."""
         phase = next(p for p in self.plan.phases if p.name == state.phase)
         length = self.plan.seconds(phase.duration or 0.0)
         left = max(0.0, state.due - CLOCK.now())
-        done = 100.0 * (1.0 - min(1.0, left / length)) if length else 100.0
-        if state.phase not in self._progress:
-            self._progress[state.phase] = await acreate_progress_artifact(
-                done, key=f"{_key(state)}-progress", description=f"{state.service} {state.version}: {state.phase}"
-            )
-        else:
-            await aupdate_progress_artifact(self._progress[state.phase], done)
+        return 100.0 * (1.0 - min(1.0, left / length)) if length else 100.0
+
+    async def _rename(self, name: str) -> None:
+        if run := flow_run.get_id():
+            async with get_client() as client:
+                await client.update_flow_run(UUID(run), name=name)
+
+    async def _table(self, state: State) -> None:
+        key, table, text = _key(state, state.phase), rows(state), over_the_table(state)
+        if not await self._update(key, ArtifactUpdate(data=json.dumps(table), description=text)):
+            self._artifacts[key] = await acreate_table_artifact(table, key=key, description=text)
+
+    async def _explain(self, state: State) -> None:
+        key, text = _key(state, "rollback"), way_back(state)
+        if not await self._update(key, ArtifactUpdate(data=text)):
+            about = f"Why {state.service} {state.version} was rolled back"
+            self._artifacts[key] = await acreate_markdown_artifact(text, key=key, description=about)
+
+    async def _advance(self, state: State, percent: float) -> None:
+        key, phase = (
+            _key(state, state.phase, "progress"),
+            f"{state.service} {state.version}: time spent in {state.phase}",
+        )
+        if not await self._update(key, ArtifactUpdate(data=percent)):
+            self._artifacts[key] = await acreate_progress_artifact(percent, key=key, description=phase)
+
+    async def _update(self, key: str, change: ArtifactUpdate) -> bool:
+        """Whether there was something to update."""
+        if key not in self._artifacts:
+            return False
+        async with get_client() as client:
+            await client.update_artifact(self._artifacts[key], change)
+        return True
 
 
-def _slug(text: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in text.lower())
-
-
-def _key(state: State) -> str:
-    return f"{_slug(state.rollout)}-{_slug(state.phase)}"
+def _key(state: State, *parts: str) -> str:
+    """Artifact keys are made of lower-case letters, digits and dashes."""
+    return "-".join("".join(c if c.isalnum() else "-" for c in text.lower()) for text in (state.rollout, *parts))

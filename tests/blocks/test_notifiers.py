@@ -6,7 +6,6 @@ import asyncio
 import io
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -45,12 +44,14 @@ class TestFakeNotifier(NotifierConformance):
 
 @dataclass
 class TerminalStage:
-    """Terminal on a stream in memory."""
+    """Terminal on a stream in memory, put in place within the test: pytest swaps stderr after its fixtures."""
 
-    stream: io.StringIO
+    patch: pytest.MonkeyPatch
+    stream: io.StringIO = field(default_factory=io.StringIO)
     kind: Kind = KINDS["terminal"]
 
     def open(self) -> Notifier:
+        self.patch.setattr(sys, "stderr", self.stream)
         return Terminal.from_fields("terminal/local", {})
 
     def told(self) -> str:
@@ -60,27 +61,19 @@ class TerminalStage:
         self.stream.close()
 
 
-@pytest.fixture
-def stderr(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """The standard error stream, in memory."""
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    return stream
-
-
 class TestTerminal(NotifierConformance):
     """The adapter."""
 
     @pytest.fixture
-    def stage(self, stderr: io.StringIO) -> TerminalStage:
-        return TerminalStage(stderr)
+    def stage(self, monkeypatch: pytest.MonkeyPatch) -> TerminalStage:
+        return TerminalStage(monkeypatch)
 
-    async def test_one_line_each_and_a_bell(self, stderr: io.StringIO) -> None:
+    async def test_one_line_each_and_a_bell(self, stage: TerminalStage) -> None:
         """A message is one line whatever it holds, a page rings, and no escape sequence gets through."""
-        terminal = Terminal.from_fields("terminal/local", {})
+        terminal = stage.open()
         await terminal.post("r1", "two\nlines \x1b[31mred\x9b")
         receipt = await terminal.page("r1", "look")
-        assert stderr.getvalue() == "[r1] two lines  [31mred\nPAGE [r1] look\a\n"
+        assert stage.told() == "[r1] two lines  [31mred\nPAGE [r1] look\a\n"
         assert (receipt.route, receipt.confirmed, receipt.detail) == ("terminal/local", False, "written")
 
 
@@ -96,18 +89,10 @@ class Paused(io.StringIO):
         return super().write(text)
 
 
-@pytest.fixture
-def paused(monkeypatch: pytest.MonkeyPatch) -> Iterator[Paused]:
-    """A paused standard error stream, released at the end."""
-    stream = Paused()
-    monkeypatch.setattr(sys, "stderr", stream)
-    yield stream
-    stream.released.set()
-
-
-async def test_a_paused_terminal_holds_up_nobody(paused: Paused) -> None:
+async def test_a_paused_terminal_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop goes on, the receipt says that the line was not written, and no thread is piled on another."""
-    terminal = Terminal.from_fields("terminal/local", {})
+    terminal, paused = Terminal.from_fields("terminal/local", {}), Paused()
+    monkeypatch.setattr(sys, "stderr", paused)
     writing = asyncio.create_task(terminal.post("r1", "first"))
     ticks = 0
     while not writing.done():
@@ -118,3 +103,4 @@ async def test_a_paused_terminal_holds_up_nobody(paused: Paused) -> None:
     before = threading.active_count()
     assert (await terminal.page("r1", "second")).detail == "not written: it has not taken the line before"
     assert threading.active_count() == before
+    paused.released.set()

@@ -104,6 +104,6 @@ async def test_a_restarted_server_is_found_again(server: Server, postgres: SqlJo
     began = time.monotonic()
     with pytest.raises(JournalUnavailable, match="append"):
         await postgres.append("r1", 1, [entry(2)])
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 5
     server.start()
     assert numbers(await postgres.read("r1")) == [1]

@@ -103,9 +103,9 @@ def test_nothing_was_ever_completed_is_no_data() -> None:
 
 def test_the_first_counts_of_what_was_sent_may_be_missing() -> None:
     """A difference needs two readings; half of the blocks suffice, fewer leave the weight to judge."""
-    first = [block(0, 0, None, 180), block(1, 0, 40, 180)]
-    assert judged(*first, block(2, 0, 40, 180)).outcome is FAIL
-    assert judged(*first, *[block(at, 0, None, 180) for at in range(2, 9)]).outcome is NO_DATA
+    first = [block(0, 0, None, 180), block(1, 0, None, 180), block(2, 0, 40, 180)]
+    assert judged(*first, block(3, 0, 40, 180)).outcome is FAIL
+    assert judged(*first, *[block(at, 0, None, 180) for at in range(3, 9)]).outcome is NO_DATA
 
 
 def test_the_weight_alone_fails_only_at_its_own_floors() -> None:

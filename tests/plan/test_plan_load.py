@@ -98,6 +98,16 @@ def test_anchors_and_yaml_1_2_words_are_read_as_written(plan_file: Write) -> Non
     assert plan.phases[1].approval.within == 600
 
 
+def test_yaml_1_1_words_stay_words_even_when_the_file_asks_for_1_1(plan_file: Write) -> None:
+    """`true` and `false` are booleans, `yes` and `off` never."""
+    file = plan_file({"targets.flags.set": {"spring": False}})
+    text = file.read_text().replace('"Olga Owner"', "off")
+    file.write_text(f"%YAML 1.1\n---\n{text}")
+    plan = load_plan(file).plan
+    assert plan.roles["owner"].name == "off"
+    assert plan.targets["flags"].set == {"spring": False}
+
+
 def test_a_number_where_text_belongs_is_not_converted(plan_file: Write) -> None:
     """The version 1.10 must not become 1.1."""
     (problem,) = problems(plan_file({"arms.baseline.version": 1.10}))

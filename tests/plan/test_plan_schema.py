@@ -75,3 +75,4 @@ def test_an_editor_can_explain_every_key_of_a_phase(validator: Draft202012Valida
     assert plan_schema()["$defs"]["RollbackSpec"]["properties"]["within"]["default"] == "5m"
     assert plan_schema()["$defs"]["ReviewSpec"]["properties"]["after"]["default"] == ["24h", "48h"]
     assert plan_schema()["$defs"]["Plan"]["properties"]["time_scale"]["default"] == 1.0
+    assert "default" not in phase["for"]

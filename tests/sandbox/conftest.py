@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from canary.sandbox.control import Sandbox
-from canary.sandbox.wire import INITIAL_FLAGS, TOTAL_WEIGHT
+from canary.sandbox.wire import INITIAL_FLAGS, TOTAL_WEIGHT, Colour
 
 CANDIDATE = "2.1.0"
 
@@ -74,12 +74,12 @@ class World:
         answer = await self.http.get(f"{self.router}/version", headers=self.internal(colour))
         return answer.status_code == 200 and answer.json() == {"version": version}
 
-    async def samples(self, colour: str = "green") -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    async def samples(self, colour: Colour = "green") -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         text = (await self.http.get(self.sandbox.state.metrics_urls[colour])).text
         families = text_string_to_metric_families(text)
         return {(s.name, frozenset(s.labels.items())): s.value for each in families for s in each.samples}
 
-    async def total(self, name: str, colour: str = "green", **labels: str) -> float:
+    async def total(self, name: str, colour: Colour = "green", **labels: str) -> float:
         wanted = set(labels.items())
         samples = await self.samples(colour)
         return sum(value for (n, found), value in samples.items() if n == name and wanted <= found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
@@ -62,17 +62,21 @@ async def test_the_features_of_the_runbook_work_in_a_browser(green: BrowserConte
 
 
 async def test_a_broken_component_throws_and_says_so(world: World, green: BrowserContext) -> None:
-    """The browser sees the error, and the page's beacon counts it."""
+    """The browser sees the error; the page has sent its view beacon, and the error beacon after it."""
     await world.sandbox.fault("ui")
-    before = await world.total("js_errors_total", component="analytics")
+    page = await green.new_page()
+    beacons: list[Any] = []
+    page.on("request", lambda sent: beacons.append(sent.post_data_json) if sent.url.endswith("/beacon") else None)
+    async with page.expect_event("pageerror") as thrown:
+        await page.goto("/analytics")
+    assert "analytics: cannot read properties" in str(await thrown.value)
 
-    async def counted() -> bool:
-        return await world.total("js_errors_total", component="analytics") > before
+    async def both() -> bool:
+        return [beacon["kind"] for beacon in beacons] == ["view", "error"]
 
-    _, errors = await visit(green, "/analytics")
-    assert errors
-    assert "analytics: cannot read properties" in errors[0]
-    await world.until(counted)
+    await world.until(both)
+    assert {beacon["component"] for beacon in beacons} == {"analytics"}
+    assert "cannot read properties" in beacons[1]["message"]
 
 
 async def test_the_old_version_shows_the_pages_without_the_features(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import WorkerStatus
@@ -28,26 +32,39 @@ WORKER = f"prefect worker start --pool {POOL} --type process"
 
 
 async def deploy(journal: Journal, loaded: LoadedPlan) -> list[str]:
-    """Store the plan, make the work pool and every deployment; their names. Each step may be repeated."""
-    check_api()
-    plan = loaded.plan
-    await journal.store_plan(StoredPlan(loaded.hash, plan.name, plan.service, loaded.body))
-    async with get_client() as client:
+    """Store the plan, make the work pool and every deployment; their names. Each step may be repeated.
+
+    Raises BadUsage when there is no Prefect API.
+    """
+    async with _api() as client:
         await _ensure_pool(client)
-    deployments = [_of(flow, flow.name) for flow in SHARED]
-    deployments.append(_of(rollout, plan.name, {"plan": loaded.hash}, _description(loaded), [plan.service]))
-    for deployment in deployments:
-        await deployment.aapply()
+        plan = loaded.plan
+        await journal.store_plan(StoredPlan(loaded.hash, plan.name, plan.service, loaded.body))
+        deployments = [_of(flow, flow.name) for flow in SHARED]
+        deployments.append(_of(rollout, plan.name, {"plan": loaded.hash}, _description(loaded), [plan.service]))
+        for deployment in deployments:
+            await deployment.aapply()
     return [deployment.full_name for deployment in deployments]
 
 
-def check_api() -> None:
-    """Raises BadUsage when no Prefect API is set: Prefect would start an empty one of its own."""
-    if not get_current_settings().api.url:
+@asynccontextmanager
+async def _api() -> AsyncIterator[PrefectClient]:
+    """Raises BadUsage when no Prefect API is set (Prefect would start an empty one of its own) or it is away."""
+    url = get_current_settings().api.url
+    if not url:
         raise BadUsage(
             "PREFECT_API_URL is not set",
             "set it to your Prefect server's address, or start everything here with: canary up",
         )
+    try:
+        async with get_client() as client:
+            yield client
+    except httpx.TransportError as error:
+        place = urlsplit(url)
+        raise BadUsage(
+            f"the Prefect API at {place.hostname}:{place.port or place.scheme} does not answer",
+            "start the server (prefect server start), or correct PREFECT_API_URL",
+        ) from error
 
 
 def _of(
@@ -57,11 +74,12 @@ def _of(
     description: str | None = None,
     tags: list[str] | None = None,
 ) -> RunnerDeployment:
+    """The description is the flow's first paragraph by default: the form explains the parameters."""
     return RunnerDeployment.from_flow(
         flow,
         name=name,
         parameters=parameters,
-        description=description,
+        description=description or (flow.description or "").partition("\n\n")[0],
         tags=["canary", *(tags or [])],
         work_pool_name=POOL,
         entrypoint_type=EntrypointType.MODULE_PATH,
@@ -92,10 +110,9 @@ async def has_worker(client: PrefectClient) -> bool:
 async def start_run(loaded: LoadedPlan, journal: Journal, version: str, requested_by: str, rollout_id: str) -> str:
     """Create a run of the plan's deployment, deploying first what is not deployed. The run's id.
 
-    Raises BadUsage when no worker polls.
+    Raises BadUsage when there is no Prefect API, or no worker polls.
     """
-    check_api()
-    async with get_client() as client:
+    async with _api() as client:
         deployed = await _deployed(client, loaded)
         if not deployed or await journal.plan(loaded.hash) is None:
             await deploy(journal, loaded)

@@ -119,6 +119,7 @@ class Database:
     async def _prepare(self) -> None:
         if self.address.file:
             make_once(self.address.file, _empty_sqlite)
+            _see_it_opens(self.address.file)
             self._identity = _identity(os.stat(self.address.file))
         async with self._engine.begin() as connection:
             known = await _version(connection)
@@ -184,6 +185,12 @@ def _empty_sqlite(draft: Path) -> None:
     # close a descriptor of the file itself would drop the locks that other connections of this process hold.
     with closing(sqlite3.connect(draft)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _see_it_opens(file: Path) -> None:
+    # The driver leaves a thread behind when it cannot open a file: find out before it tries.
+    with closing(sqlite3.connect(file)):
+        return
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

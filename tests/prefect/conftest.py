@@ -1,0 +1,154 @@
+"""Everything running in a folder of its own, a browser that looks at it, and a Prefect server alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from canary.cli.parts import prefect_server
+from canary.journal.store import open_journal
+from canary.ports import Entry
+from canary.rollout.people import read_state
+from canary.rollout.state import State
+
+T = TypeVar("T")
+BIN = Path(sys.executable).parent
+SLOW = 150.0
+"""Seconds for what takes a quarter of it on a quiet machine."""
+
+
+async def until(look: Callable[[], Awaitable[T | None]], what: str, within: float = SLOW) -> T:
+    """What `look` finds first. Fails, saying what was waited for, after `within` seconds."""
+    deadline = asyncio.get_running_loop().time() + within
+    while asyncio.get_running_loop().time() < deadline:
+        if (found := await look()) is not None:
+            return found
+        await asyncio.sleep(0.2)
+    pytest.fail(f"waited {within:.0f} s in vain for {what}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A Prefect server and a home of our own: commands run in it, its API and its journal."""
+
+    ui: str
+    env: Mapping[str, str]
+    http: httpx.AsyncClient
+    until = staticmethod(until)
+
+    async def run(self, *command: str, cwd: Path | None = None) -> tuple[int, str]:
+        """Exit code and all output of `canary …` or `prefect …`."""
+        program, *arguments = command
+        process = await asyncio.create_subprocess_exec(
+            BIN / program, *arguments, env=self.env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), SLOW)
+        return process.returncode or 0, output.decode()
+
+    async def ask(self, path: str, **body: Any) -> Any:
+        """The API's answer to a POST."""
+        answer = await self.http.post(f"{self.ui}/api/{path}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    async def everything(self, kind: str) -> list[Any]:
+        """All flow_runs, logs, artifacts …: 200 come at a time."""
+        found: list[Any] = []
+        while more := await self.ask(f"{kind}/filter", limit=200, offset=len(found)):
+            found += more
+        return found
+
+    async def deployment(self, name: str) -> Any:
+        answer = await self.http.get(f"{self.ui}/api/deployments/name/{name}")
+        return answer.json() if answer.status_code == 200 else None
+
+    async def start(self, deployment: str, **parameters: str) -> str:
+        """A run of the deployment, as its form makes one; the run's id."""
+        found = await self.deployment(deployment)
+        run = await self.ask(f"deployments/{found['id']}/create_flow_run", parameters=parameters)
+        return str(run["id"])
+
+    async def flow_run(self, run: str) -> Any:
+        return (await self.http.get(f"{self.ui}/api/flow_runs/{run}")).json()
+
+    async def ended(self, run: str) -> Any:
+        """The run's final state."""
+
+        async def look() -> Any:
+            state = (await self.flow_run(run))["state"]
+            return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+
+        return await until(look, f"the end of run {run}")
+
+    async def journal(self, rollout: str) -> tuple[State, list[Entry]]:
+        journal = open_journal(env=self.env)
+        try:
+            return await read_state(journal, rollout), list(await journal.read(rollout))
+        finally:
+            await journal.close()
+
+    async def rollouts(self) -> list[str]:
+        journal = open_journal(env=self.env)
+        try:
+            return list(await journal.rollouts())
+        finally:
+            await journal.close()
+
+
+def environment(home: Path, ui: str = "") -> dict[str, str]:
+    """Nothing of the machine's own Prefect or canary settings; `ui` is the Prefect server's address."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "CANARY_"))}
+    quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_HOME": str(home / "prefect")}
+    api = {"PREFECT_API_URL": f"{ui}/api"} if ui else {}
+    return {**kept, **quiet, **api, "CANARY_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+@asynccontextmanager
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(trust_env=False, timeout=30.0) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """`canary up`, ended by Ctrl-C as a person ends it."""
+    home = tmp_path_factory.mktemp("up")
+    process = await asyncio.create_subprocess_exec(
+        BIN / "canary", "up", "--json", env=environment(home), stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None
+    try:
+        told = json.loads(await asyncio.wait_for(process.stdout.readline(), SLOW))
+        async with client() as http:
+            yield Place(told["ui"], environment(home, told["ui"]), http)
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), SLOW) == 0
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """A Prefect server alone: no worker, no sandbox."""
+    home, before = tmp_path_factory.mktemp("server"), dict(os.environ)
+    try:
+        async with prefect_server(home) as ui, client() as http:
+            yield Place(ui, environment(home, ui), http)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
