@@ -35,6 +35,7 @@ class Guard:
     async def look(self) -> Sequence[str]:
         """One look; the rollouts it took over. Raises nothing: what failed is tried again at the next look."""
         try:
+            await self.stores.spool.flush(self.stores.journal)
             locks = await self.stores.journal.locks()
         except JournalUnavailable:
             return ()

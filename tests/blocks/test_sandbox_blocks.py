@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -94,7 +95,9 @@ class Stage:
 
     async def candidate_dies(self) -> None:
         if pid := self.sandbox.state.pids.get("green"):
-            os.kill(pid, signal.SIGKILL)
+            # An earlier class of the same sandbox may have killed it already.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     async def platform_goes(self) -> None:
         assert self.relay is not None

@@ -102,6 +102,7 @@ async def taking(stores: Stores, rollout: str, listeners: Sequence[Listener] = (
 
     Raises LeaseLost while somebody else conducts it, ServiceBusy, UnknownRollout.
     """
+    await stores.spool.flush(stores.journal)
     state = await read_state(stores.journal, rollout)
     plan = parse_plan((await stored_plan(stores.journal, state.plan_hash)).body)
     lease = await Lease.take(stores.journal, stores.clock, state.service, rollout, holder())

@@ -24,6 +24,9 @@ class Spool(Protocol):
 
     def add(self, rollout: str, entries: Sequence[NewEntry]) -> None: ...
 
+    async def flush(self, journal: Journal) -> None:
+        """Append what waits. Raises JournalUnavailable."""
+
 
 class Record:
     """One rollout's journal, folded. Not for two tasks that decide; any number may tell facts."""
