@@ -135,7 +135,8 @@ async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
         async with client() as http:
             yield Place(told["ui"], environment(home, told["ui"]), http)
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), SLOW) == 0
+        code = await asyncio.wait_for(process.wait(), SLOW)
+        assert code == 0, f"canary up ended with {code}"
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -241,7 +241,8 @@ async def test_a_rollback_asked_through_the_api_ends_the_rollout_for_good(up: Pl
     rollout = await waiting_for_go_live(up, tmp_path, "2.4.0")
     wrong = await up.start("approve/approve", rollout=rollout, role="nobody", by="Ada", reason="yes")
     asked = await up.start("roll-back/roll-back", rollout=rollout, by="Bob", reason="not today")
-    assert (await up.ended(asked))["type"] == "COMPLETED"
+    ended = await up.ended(asked)
+    assert ended["type"] == "COMPLETED", ended["message"]
     assert "asks nobody as 'nobody'" in (await up.ended(wrong))["message"]
     state, entries = await up.journal(rollout)
     assert [entry.data["by"] for entry in entries if entry.type == e.RollbackAsked.type] == ["Bob"]

@@ -1,0 +1,343 @@
+"""One rollout on fakes, in virtual time: a world that can be told to fail, and processes that conduct in it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from canary.errors import JournalUnavailable
+from canary.plan.load import parse_plan
+from canary.plan.model import Arms, Plan, Signal
+from canary.ports import Entry, Increment, Lock, NewEntry, Response, Scrape, StoredPlan
+from canary.rollout import events as e
+from canary.rollout.adapters import Opener
+from canary.rollout.conducting import Seat, Start, Stores, begin, conducting, pass_preflight, taking
+from canary.rollout.conductor import Conductor
+from canary.rollout.people import enter, read_state
+from canary.rollout.state import State
+from canary.testing.fakes import FakeClock, FakeNotifier, FakePlatform, FakeProbe, FakeTarget
+from canary.testing.journal import MemoryJournal, MemoryVault
+
+ROLLOUT = "r1"
+HASH = "a" * 64
+STABLE, CANDIDATE = "1.0.0", "2.0.0"
+SECRET = "s3cret-value"
+PLAN: dict[str, Any] = {
+    "name": "spring",
+    "service": "shop",
+    "targets": {"api": {"use": "envoy/api"}, "web": {"use": "envoy/web"}},
+    "mixed_versions": "ok",
+    "metrics": "scraper/shop",
+    "arms": {"canary": {"version": "{candidate}"}, "baseline": {"version": "{stable}"}},
+    "signals": {"errors": {"counter": "http_requests_total", "bad": {"status": "5.."}}},
+    "traffic": "errors",
+    "notify": {"updates": ["terminal/all"], "page": ["terminal/oncall"]},
+    "roles": {"owner": {"name": "Olga Owner"}, "lead": {"name": "Lars Lead"}},
+    "phases": [
+        {"name": "staging", "for": "10m", "exposure": "0%", "checks": [{"name": "home", "get": "/"}]},
+        {
+            "name": "canary",
+            "for": "30m",
+            "exposure": "10%",
+            "approval": {"by": ["owner", "lead"], "within": "1h"},
+            "criteria": [{"errors": "< 1%"}],
+            "on_undecided": {"extend": "10m", "then": "hold", "for": "2h"},
+        },
+        {"name": "full", "exposure": "100%"},
+    ],
+}
+FLAG = {"use": "flags/shop", "set": {"SPRING": True}, "read_by": ["api"]}
+
+
+class FlakyJournal(MemoryJournal):
+    """A journal that can be away, or do what it was asked and lose the answer."""
+
+    away: bool = False
+    lose_answers: int = 0
+
+    def _asked(self) -> None:
+        if self.away:
+            raise JournalUnavailable("the journal is away")
+
+    async def append(
+        self, rollout: str, after: int, entries: Sequence[NewEntry], fence: Lock | None = None
+    ) -> Sequence[Entry]:
+        self._asked()
+        done = await super().append(rollout, after, entries, fence)
+        if self.lose_answers and entries:
+            self.lose_answers -= 1
+            raise JournalUnavailable("the answer was lost")
+        return done
+
+    async def read(self, rollout: str, after: int = 0) -> Sequence[Entry]:
+        self._asked()
+        return await super().read(rollout, after)
+
+    async def take(self, service: str, rollout: str, holder: str, now: float, lease: float) -> Lock:
+        self._asked()
+        return await super().take(service, rollout, holder, now, lease)
+
+    async def renew(self, lock: Lock, now: float, lease: float) -> Lock:
+        self._asked()
+        return await super().renew(lock, now, lease)
+
+    async def yield_lease(self, lock: Lock) -> None:
+        self._asked()
+        await super().yield_lease(lock)
+
+    async def release(self, lock: Lock) -> None:
+        self._asked()
+        await super().release(lock)
+
+    async def locks(self) -> Sequence[Lock]:
+        self._asked()
+        return await super().locks()
+
+
+@dataclass
+class ListSpool:
+    """A spool that keeps what it is given, in order."""
+
+    added: list[tuple[str, NewEntry]] = field(default_factory=list)
+
+    def add(self, rollout: str, entries: Sequence[NewEntry]) -> None:
+        self.added += [(rollout, entry) for entry in entries]
+
+    async def flush(self, journal: MemoryJournal) -> None:
+        """Behind the newest line, as the real one does."""
+        for rollout, entry in self.added:
+            await journal.append(rollout, len(await journal.read(rollout)), [entry])
+        self.added.clear()
+
+
+@dataclass
+class SteadyMetrics:
+    """A scrape each 15 s with `rate` requests per second over both arms, split by the first target's true share.
+
+    bad: share of the canary's requests that fail. fails: why it cannot be read. hangs: it answers never.
+    """
+
+    clock: FakeClock
+    platform: FakePlatform
+    rate: float = 200.0
+    bad: float = 0.0
+    fails: str = ""
+    hangs: bool = False
+    starves: bool = False
+    shares: dict[int, float] = field(default_factory=dict)
+
+    async def check_connection(self) -> None:
+        """Always there at preflight."""
+
+    async def read(self, signals: Mapping[str, Signal], arms: Arms, since: float, until: float) -> Sequence[Scrape]:
+        if self.hangs:
+            await self.clock.sleep(3600.0)
+        if self.fails:
+            raise e_measurement(self.fails)
+        ticks = range(int(since // 15) + 1, int(until // 15) + 1)
+        return [Scrape(n * 15.0, {name: self._arms() for name in signals}) for n in ticks]
+
+    def _arms(self) -> dict[Any, Increment]:
+        total, share = self.rate * 15, self.platform.share()
+        canary = 0.0 if self.starves else total * share
+        return {"canary": Increment(canary, canary * self.bad), "baseline": Increment(total * (1 - share))}
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def e_measurement(why: str) -> Exception:
+    from canary.errors import MeasurementFailed
+
+    return MeasurementFailed(why)
+
+
+@dataclass
+class World:
+    """Everything around the processes: what they reach, and what outlives them."""
+
+    clock: FakeClock
+    document: dict[str, Any]
+    journal: FlakyJournal = field(default_factory=FlakyJournal)
+    vault: MemoryVault = field(default_factory=MemoryVault)
+    spool: ListSpool = field(default_factory=ListSpool)
+    oncall: FakeNotifier = field(default_factory=FakeNotifier)
+    updates: FakeNotifier = field(default_factory=FakeNotifier)
+    probe: FakeProbe = field(default_factory=FakeProbe)
+    platforms: dict[str, FakePlatform] = field(default_factory=dict)
+    metrics: SteadyMetrics = field(init=False)
+    loaded: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name, spec in self.document["targets"].items():
+            boolean = spec["use"].startswith("flags/")
+            stable = "{}" if boolean else STABLE
+            self.platforms[name] = FakePlatform(self.clock, stable, "boolean" if boolean else "fraction")
+        self.metrics = SteadyMetrics(self.clock, next(iter(self.platforms.values())))
+        self.probe.answers["http://fake.invalid/"] = Response(200, {}, "fine")
+
+    @property
+    def stores(self) -> Stores:
+        return Stores(self.journal, self.vault, self.spool, self.clock)
+
+    @property
+    def plan(self) -> Plan:
+        return parse_plan(json.dumps(self.document))
+
+    @property
+    def opener(self) -> Opener:
+        return Opener(self._block, lambda: self.probe, lambda ref, fields: {"authorization": f"Bearer {SECRET}"})
+
+    def _block(self, ref: str, fields: Mapping[str, Any]) -> object:
+        assert fields == {"token": SECRET}, "an adapter is opened from what was sealed and read back"
+        found = {"scraper/shop": self.metrics, "terminal/all": self.updates, "terminal/oncall": self.oncall}
+        for name, spec in self.document["targets"].items():
+            found[spec["use"]] = FakeTarget(self.platforms[name])
+        return found[ref]
+
+    async def load(self, ref: str) -> Mapping[str, Any]:
+        """The fields of a block, where people edit them."""
+        self.loaded.append(ref)
+        return {"token": SECRET}
+
+    # --- processes ------------------------------------------------------------------------------------------
+
+    async def begin(self) -> None:
+        plan = self.plan
+        await self.journal.store_plan(StoredPlan(HASH, plan.name, plan.service, json.dumps(self.document)))
+        await begin(self.stores, Start(ROLLOUT, HASH, CANDIDATE, "Ann", "a test"))
+
+    @asynccontextmanager
+    async def conductor(self) -> AsyncIterator[tuple[Seat, Conductor]]:
+        async with taking(self.stores, ROLLOUT) as seat:
+            adapters = await pass_preflight(seat, self.load, self.opener)
+            async with conducting(seat, adapters) as conductor:
+                yield seat, conductor
+
+    async def conduct(self) -> State:
+        """Phase after phase, and the way back when one did not pass; the state at the end."""
+        await self.begin()
+        async with self.conductor() as (_, conductor):
+            for phase in conductor.plan.phases:
+                if phase.approval:
+                    await conductor.await_approval(phase.name)
+                await conductor.run_phase(phase.name)
+                if conductor.state.rollback:
+                    await conductor.finish_rollback()
+                    return conductor.state
+            await conductor.promote()
+            return conductor.state
+
+    def start(self) -> asyncio.Task[State]:
+        """A conductor's process."""
+        return asyncio.create_task(self.conduct())
+
+    # --- people, and looking --------------------------------------------------------------------------------
+
+    async def says(self, decision: e.Decision) -> State:
+        """A person's entry."""
+        return await enter(self.journal, self.clock, ROLLOUT, decision)
+
+    async def approve(self, *roles: str, subject: str = "") -> None:
+        """By these roles, once it is asked."""
+        await self.until(lambda s: s.approval is not None)
+        for role in roles:
+            approval = (await self.state()).approval
+            assert approval is not None
+            by = {"by": role, "how": "a test", "reason": "fine"}
+            await self.says(e.ApprovalGiven(role=role, subject=subject or approval.subject, **by))
+
+    async def state(self) -> State:
+        return await read_state(MemoryView(self.journal), ROLLOUT)
+
+    async def until(self, true: Callable[[State], bool], seconds: float = 40_000.0) -> State:
+        """Looks twice a second, in virtual time, until the journal's state is so."""
+        ends = self.clock.now() + seconds
+        while self.clock.now() < ends:
+            if ROLLOUT in self.journal._lines and true(state := await self.state()):
+                return state
+            await self.clock.sleep(0.5)
+        raise AssertionError("the journal never came to that state")
+
+    async def in_canary(self) -> State:
+        """Approved, and judged at least once."""
+        await self.approve("owner", "lead")
+        return await self.until(lambda s: s.soaking == "canary" and s.verdict is not None)
+
+    async def lines(self) -> list[Entry]:
+        return list(await MemoryJournal.read(self.journal, ROLLOUT))
+
+    async def types(self) -> list[str]:
+        return [entry.type for entry in await self.lines()]
+
+    def shares(self) -> list[float]:
+        """The true exposure of every target."""
+        return [platform.share() for platform in self.platforms.values()]
+
+    def sent(self) -> list[float]:
+        """The shares that the first target was asked for, in order."""
+        return [sent.share for sent in next(iter(self.platforms.values())).sent]
+
+
+@dataclass
+class MemoryView(MemoryJournal):
+    """The journal as the test looks at it: there even while it is away for everybody else."""
+
+    def __init__(self, journal: MemoryJournal) -> None:
+        super().__init__(journal._lines, journal._plans, journal._locks)
+
+
+def edited(edits: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan's document with values put at dotted paths."""
+    document = copy.deepcopy(PLAN)
+    for path, value in edits.items():
+        *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+        place: Any = document
+        for part in parents:
+            place = place[part]
+        place[last] = value
+    return document
+
+
+@pytest.fixture(autouse=True)
+def threads_inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Virtual time does not know of threads: what would wait in one is done on the spot."""
+
+    async def inline(work: Callable[..., Any], *args: Any) -> Any:
+        return work(*args)
+
+    monkeypatch.setattr(asyncio, "to_thread", inline)
+
+
+@pytest.fixture
+def make_world() -> Callable[..., World]:
+    """A maker of worlds: the plan, with edits by dotted path."""
+    return lambda edits=None: World(FakeClock(), edited(edits or {}))
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    return make_world()
+
+
+@pytest.fixture
+def ended() -> Callable[[asyncio.Task[State]], Awaitable[State]]:
+    """Waits for a conductor's end, and not for ever."""
+
+    async def wait(task: asyncio.Task[State]) -> State:
+        return await asyncio.wait_for(task, 20)
+
+    return wait
+
+
+@pytest.fixture
+def person() -> Callable[..., dict[str, Any]]:
+    """Who says something, and why."""
+    return lambda by="Olga", reason="because": {"by": by, "how": "a test", "reason": reason}
