@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SERVICES := prometheus prometheus-alertmanager chromium postgresql redis-server
 POLICY := /usr/sbin/policy-rc.d
 
-.PHONY: setup demo test screenshots services lock clean
+.PHONY: setup demo test bench screenshots services lock clean
 
 setup: $(STAMP)
 
@@ -34,6 +34,12 @@ test: setup services
 # The README's pictures of the Prefect UI, taken by the tests that click through it.
 screenshots: setup services
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/prefect/test_ui.py
+
+# The measured figures of bench/results. Let the machine do nothing else meanwhile.
+bench: setup
+	@for each in startup tick reaction demo starvation; do \
+	  echo "bench.$$each"; $(BIN)/python -m bench.$$each --json bench/results/$$each.json || exit 1; \
+	done
 
 # Real programs to test against. Debian starts a service as soon as it is installed, on its default port,
 # unless policy-rc.d forbids it: the tests start their own, on free ports.

@@ -74,8 +74,8 @@ def one(fault: str) -> Run:
     with tempfile.TemporaryDirectory(prefix="canary-bench-") as home:
         environment = {**os.environ, "CANARY_HOME": home}
         began = time.perf_counter()
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        with subprocess.Popen(argv, env=environment, text=True, **pipes) as demo:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(argv, env=environment, text=True, stdout=pipe, stderr=pipe) as demo:
             scales, started = Scales(demo.pid), 0.0
             for line in demo.stderr or ():
                 if not started and line.startswith("rollout ") and " started" in line:

@@ -4,13 +4,16 @@
 
 Each run is a whole rollout on one sandbox (600 requests a second, 10 % on the candidate), with the phases, rules and
 targets of plans/demo.yaml, but staging is cut to its preparation and nobody is asked. Conductor, SQLite journal and
-sealed credentials are those of a release; the plan's time runs 75 times as fast, time-outs and leases do not.
+sealed credentials are those of a release.
 
 fail:  the candidate answers 30 % of its requests with 5xx. From the judge's first FAIL (the return of its call) until
        a read of Envoy's admin API, repeated every 5 ms by the same process, shows weight 0 for the candidate in every
-       layer. `bad` counts the 5xx that its users got, from the first one on, until half a second after that.
+       layer. `bad` counts the 5xx that its users got, from the first one on, until half a second after that. The plan's
+       time runs 75 times as fast, time-outs and leases do not: the judge is asked every 0.2 s, in a release every
+       15 s, in which more of them are served.
 abort: from before the line is appended to the journal by another connection until the same read, so that the
-       conductor's wait for news is in it. The moment of the abort is spread evenly over that wait, by a seed.
+       conductor's wait for news is in it, at the pace of a release. The moment of the abort
+       is spread evenly over that wait, by a seed.
 """
 
 from __future__ import annotations
@@ -32,12 +35,12 @@ from typing import Any
 import httpx
 
 from canary.blocks.opener import CLOCK, OPENER
-from canary.judge.evidence import Evidence
-from canary.judge.literal import Judge
-from canary.judge.verdict import Outcome, PhaseVerdict
 from canary.journal.spool import Spool
 from canary.journal.store import open_journal
 from canary.journal.vault import open_vault
+from canary.judge.evidence import Evidence
+from canary.judge.literal import Judge
+from canary.judge.verdict import Outcome, PhaseVerdict
 from canary.plan.load import load_plan
 from canary.plan.model import Rule
 from canary.ports import StoredPlan
@@ -81,16 +84,20 @@ class Listening:
         return verdict
 
 
-def cut_plan() -> StoredPlan:
-    """plans/demo.yaml, with a staging that only prepares, and no approval."""
+def cut_plan(cause: str) -> StoredPlan:
+    """plans/demo.yaml, with a staging that only prepares, and no approval.
+
+    An abort is measured at the pace of a release: a faster one looks at the journal more often, too.
+    """
     with as_file(files("canary.plans") / "demo.yaml") as path:
         loaded = load_plan(path)
     body: dict[str, Any] = json.loads(loaded.body)
     staging, canary = body["phases"][:2]
-    staging.update(checks=[], **{"for": "15s"})
+    body["time_scale"] = 75 if cause == "fail" else 1
+    staging.update(checks=[], **{"for": "1s"})
     canary.pop("approval", None)
     text = json.dumps(body)
-    return StoredPlan(f"{loaded.hash[:-5]}bench", loaded.plan.name, loaded.plan.service, text)
+    return StoredPlan(f"bench-{cause}", loaded.plan.name, loaded.plan.service, text)
 
 
 @asynccontextmanager
@@ -195,11 +202,12 @@ async def react(play: Playground, stores: Stores, conductor: Conductor, cause: s
 async def measured(home: Path, fails: int, aborts: int) -> list[Run]:
     sandbox = await Sandbox.start(home)
     try:
-        play, plan = Playground(sandbox), cut_plan()
+        play, plans = Playground(sandbox), {cause: cut_plan(cause) for cause in ("fail", "abort")}
         async with opened(home) as stores:
-            await stores.journal.store_plan(plan)
+            for plan in plans.values():
+                await stores.journal.store_plan(plan)
             causes = ["fail"] * fails + ["abort"] * aborts
-            runs = [await one(play, stores, plan, cause, number) for number, cause in enumerate(causes)]
+            runs = [await one(play, stores, plans[cause], cause, number) for number, cause in enumerate(causes)]
         await play.close()
         return runs
     finally:

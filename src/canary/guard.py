@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from canary.errors import CanaryError, JournalUnavailable
@@ -40,7 +41,8 @@ class Guard:
         except JournalUnavailable:
             return ()
         gone = [lock for lock in locks if lock.lease_until + EXPIRED_FOR < self.stores.clock.now()]
-        return [lock.rollout for lock in gone if await self._recover(lock)]
+        recovered = await asyncio.gather(*(self._recover(lock) for lock in gone))
+        return [lock.rollout for lock, done in zip(gone, recovered, strict=True) if done]
 
     async def _recover(self, lock: Lock) -> bool:
         try:

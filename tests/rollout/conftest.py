@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from canary.errors import JournalUnavailable
+from canary.errors import JournalUnavailable, MeasurementFailed
 from canary.plan.load import parse_plan
 from canary.plan.model import Arms, Plan, Signal
 from canary.ports import Entry, Increment, Lock, NewEntry, Response, Scrape, StoredPlan
@@ -20,8 +20,8 @@ from canary.rollout import events as e
 from canary.rollout.adapters import Opener
 from canary.rollout.conducting import Seat, Start, Stores, begin, conducting, pass_preflight, taking
 from canary.rollout.conductor import Conductor
-from canary.rollout.people import enter, read_state
-from canary.rollout.state import State
+from canary.rollout.people import enter
+from canary.rollout.state import State, fold
 from canary.testing.fakes import FakeClock, FakeNotifier, FakePlatform, FakeProbe, FakeTarget
 from canary.testing.journal import MemoryJournal, MemoryVault
 
@@ -53,7 +53,6 @@ PLAN: dict[str, Any] = {
         {"name": "full", "exposure": "100%"},
     ],
 }
-FLAG = {"use": "flags/shop", "set": {"SPRING": True}, "read_by": ["api"]}
 
 
 class FlakyJournal(MemoryJournal):
@@ -119,7 +118,7 @@ class ListSpool:
 
 @dataclass
 class SteadyMetrics:
-    """A scrape each 15 s with `rate` requests per second over both arms, split by the first target's true share.
+    """A scrape `every` so many seconds with `rate` requests per second over both arms, split by the first target's true share.
 
     bad: share of the canary's requests that fail. fails: why it cannot be read. hangs: it answers never.
     """
@@ -131,7 +130,8 @@ class SteadyMetrics:
     fails: str = ""
     hangs: bool = False
     starves: bool = False
-    shares: dict[int, float] = field(default_factory=dict)
+    every: float = 15.0
+    routed: int = 0
 
     async def check_connection(self) -> None:
         """Always there at preflight."""
@@ -140,23 +140,20 @@ class SteadyMetrics:
         if self.hangs:
             await self.clock.sleep(3600.0)
         if self.fails:
-            raise e_measurement(self.fails)
-        ticks = range(int(since // 15) + 1, int(until // 15) + 1)
-        return [Scrape(n * 15.0, {name: self._arms() for name in signals}) for n in ticks]
+            raise MeasurementFailed(self.fails)
+        ticks = range(int(since // self.every) + 1, int(until // self.every) + 1)
+        for _ in range(max(self.routed + 1, ticks.start), ticks.stop):
+            self.platform.serve(self.rate * self.every)
+        self.routed = max(self.routed, ticks.stop - 1)
+        return [Scrape(n * self.every, {name: self._arms() for name in signals}) for n in ticks]
 
     def _arms(self) -> dict[Any, Increment]:
-        total, share = self.rate * 15, self.platform.share()
+        total, share = self.rate * self.every, self.platform.share()
         canary = 0.0 if self.starves else total * share
         return {"canary": Increment(canary, canary * self.bad), "baseline": Increment(total * (1 - share))}
 
     async def close(self) -> None:
         """Nothing to close."""
-
-
-def e_measurement(why: str) -> Exception:
-    from canary.errors import MeasurementFailed
-
-    return MeasurementFailed(why)
 
 
 @dataclass
@@ -174,13 +171,15 @@ class World:
     platforms: dict[str, FakePlatform] = field(default_factory=dict)
     metrics: SteadyMetrics = field(init=False)
     loaded: list[str] = field(default_factory=list)
+    folded: State = field(default_factory=lambda: State(ROLLOUT))
 
     def __post_init__(self) -> None:
         for name, spec in self.document["targets"].items():
             boolean = spec["use"].startswith("flags/")
             stable = "{}" if boolean else STABLE
             self.platforms[name] = FakePlatform(self.clock, stable, "boolean" if boolean else "fraction")
-        self.metrics = SteadyMetrics(self.clock, next(iter(self.platforms.values())))
+        first = next(iter(self.platforms.values()))
+        self.metrics = SteadyMetrics(self.clock, first, every=15.0 / self.document.get("time_scale", 1.0))
         self.probe.answers["http://fake.invalid/"] = Response(200, {}, "fine")
 
     @property
@@ -255,13 +254,15 @@ class World:
             await self.says(e.ApprovalGiven(role=role, subject=subject or approval.subject, **by))
 
     async def state(self) -> State:
-        return await read_state(MemoryView(self.journal), ROLLOUT)
+        """The journal's, as the test sees it even while it is away for everybody else."""
+        self.folded = fold(self.folded, await MemoryJournal.read(self.journal, ROLLOUT, self.folded.seq))
+        return self.folded
 
     async def until(self, true: Callable[[State], bool], seconds: float = 40_000.0) -> State:
         """Looks twice a second, in virtual time, until the journal's state is so."""
         ends = self.clock.now() + seconds
         while self.clock.now() < ends:
-            if ROLLOUT in self.journal._lines and true(state := await self.state()):
+            if true(state := await self.state()):
                 return state
             await self.clock.sleep(0.5)
         raise AssertionError("the journal never came to that state")
@@ -284,14 +285,6 @@ class World:
     def sent(self) -> list[float]:
         """The shares that the first target was asked for, in order."""
         return [sent.share for sent in next(iter(self.platforms.values())).sent]
-
-
-@dataclass
-class MemoryView(MemoryJournal):
-    """The journal as the test looks at it: there even while it is away for everybody else."""
-
-    def __init__(self, journal: MemoryJournal) -> None:
-        super().__init__(journal._lines, journal._plans, journal._locks)
 
 
 def edited(edits: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,12 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    # Help in plain text: to draw it with rich takes longer than all the rest.
+    rich_markup_mode=None,
 )
-app.add_typer(plan.app, name="plan")
-app.add_typer(sandbox.app, name="sandbox")
+for group_name, group in {"plan": plan.app, "sandbox": sandbox.app}.items():
+    group.rich_markup_mode = None
+    app.add_typer(group, name=group_name)
 COMMANDS: dict[str, Callable[..., None]] = {
     **local.COMMANDS,
     **running.COMMANDS,

@@ -17,6 +17,8 @@ from canary.sandbox.children import Child, spawn
 from canary.sandbox.control import Sandbox
 from canary.sandbox.sockets import port_of, reserve
 
+SERVED_LAST = 5
+"""Niceness of Prefect's parts: they must not make the service under judgement look slow."""
 READY_WITHIN = 120.0
 """Seconds for Prefect's server on a slow machine; 7–19 s are usual."""
 
@@ -40,7 +42,7 @@ async def prefect_server(home: Path) -> AsyncIterator[str]:
     app = "prefect.server.api.server:create_app"
     where = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning", "--timeout-keep-alive", "5"]
     argv = [sys.executable, "-m", "uvicorn", "--factory", app, *where]
-    server = await spawn("prefect-server", argv, folder, session=True)
+    server = await spawn("prefect-server", argv, folder, session=True, nice=SERVED_LAST)
     try:
         await _until_ready(server, f"http://127.0.0.1:{port}/api/health", folder)
         yield f"http://127.0.0.1:{port}"
@@ -53,8 +55,8 @@ async def worker_and_guard(home: Path) -> AsyncIterator[tuple[Child, Child]]:
     """A process worker that polls every second, and the guard. Both die with this process."""
     folder = _folder(home)
     work = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "canary", "--type", "process"]
-    worker = await spawn("worker", [*work, "--name", "local"], folder, session=True)
-    guard = await spawn("guard", [sys.executable, "-m", "canary", "guard"], folder, session=True)
+    worker = await spawn("worker", [*work, "--name", "local"], folder, session=True, nice=SERVED_LAST)
+    guard = await spawn("guard", [sys.executable, "-m", "canary", "guard"], folder, session=True, nice=SERVED_LAST)
     try:
         yield worker, guard
     finally:

@@ -28,6 +28,9 @@ async def bring_back(stores: Stores, rollout: str, asked: RollbackAsked, opener:
     has ended otherwise, VaultError when its credentials cannot be opened.
     """
     state = await read_state(stores.journal, rollout)
+    if state.ended and state.ended.outcome == "promoted":
+        # Before the request reopens it: what cannot be brought back any more stays promoted.
+        await (await sealed_adapters(stores, state, opener)).close()
     if not (state.rollback and not state.ended):
         state = await enter(stores.journal, stores.clock, rollout, asked)
     await _lower(stores, state, opener)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from canary.errors import ProviderError
+from canary.errors import CredentialError, ProviderError
 from canary.plan.model import Check, HttpCheck, MetricsCheck
 from canary.ports import Access, Clock, Probe
 from canary.rollout.events import CheckObserved
@@ -43,7 +43,7 @@ class Checks:
             return await within(self.clock, PROVIDER_TIMEOUT, work)
         except TimeoutError:
             why = f"no answer within {PROVIDER_TIMEOUT:.0f} s"
-        except ProviderError as error:
+        except (ProviderError, CredentialError) as error:
             why = error.what
         return CheckObserved(name=check.name, outcome="cannot tell", detail=why)
 

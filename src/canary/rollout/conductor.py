@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from canary.errors import CandidateUnhealthy, Conflict, JournalUnavailable, ProviderError
+from canary.errors import CandidateUnhealthy, Conflict, CredentialError, JournalUnavailable, ProviderError
 from canary.judge.literal import Judge
 from canary.plan.model import Phase, Plan
 from canary.ports import Access, Clock, Release, Vault
@@ -23,12 +22,14 @@ from canary.rollout.record import RETRY_EVERY, Record
 from canary.rollout.retreat import Retreat
 from canary.rollout.soak import Soak
 from canary.rollout.state import State
-from canary.rollout.waiting import pause
+from canary.rollout.waiting import pause, unless
 from canary.rollout.words import say
 
 NEWS_EVERY = 1.0
 """Seconds between two looks for people's entries: an abort is seen within this."""
 PREPARE_TRIES = 3
+RAISE_AGAIN_AFTER = 3.0
+"""Seconds between two tries to raise: all of them together outlast the slowest published rate, 5 s (design I4)."""
 
 
 class Conductor:
@@ -162,11 +163,12 @@ class Conductor:
         await self.record.decide(e.PrepareIntended(target=name, candidate=candidate))
         for attempt in range(1, PREPARE_TRIES + 1):
             try:
-                await self._reach(name)
+                if await unless(self.news, self._reach(name)) is None:
+                    return None
                 return await self.record.tell(e.PrepareObserved(target=name, ready=True, detail=candidate))
             except CandidateUnhealthy as error:
                 return await self.record.tell(e.PrepareObserved(target=name, ready=False, detail=error.what))
-            except ProviderError as error:
+            except (ProviderError, CredentialError) as error:
                 if attempt == PREPARE_TRIES:
                     await self.record.tell(e.PrepareObserved(target=name, ready=False, detail=error.what))
                 await pause(self.clock, NEWS_EVERY, self.news)
@@ -203,6 +205,8 @@ class Conductor:
             settled = self.state.took_at + NEW_HOLDER_WAITS
             if self.clock.now() < settled:
                 return await pause(self.clock, min(NEWS_EVERY, settled - self.clock.now()), self.news)
+        if self.state.tries:
+            await self.clock.sleep(RAISE_AGAIN_AFTER)
         await self.soak.warm(self._phase())
         targets = tuple(self.state.release)
         why = f"phase {self.state.phase}"
@@ -213,9 +217,19 @@ class Conductor:
             self.state.release,
             share,
             self.lease.lock.epoch,
-            self.lease.check,
+            self._may_raise,
         )
         return await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))
+
+    async def _may_raise(self) -> None:
+        """The last look before each raise: nobody has said stop meanwhile, and the lease still runs.
+
+        Raises Conflict and LeaseLost.
+        """
+        await self.record.refresh()
+        if self.state.stop:
+            raise Conflict(f"{self.state.stop.kind} by {self.state.stop.by}: no further target is raised")
+        self.lease.check()
 
     async def roll_back(self, cause: e.Cause, reason: str) -> None:
         """Exposure 0, now, journal or not. Returns when it was sent and looked at."""
@@ -265,9 +279,12 @@ class Conductor:
     async def _watch_journal(self) -> None:
         while True:
             await self.clock.sleep(NEWS_EVERY)
-            with contextlib.suppress(JournalUnavailable):
-                if await self.record.journal.read(self.state.rollout, self.state.seq):
+            try:
+                if await self.record.newer():
                     self.news.set()
+            except JournalUnavailable:
+                # A silence counts from its first second, however long a tick may wait.
+                self.news.set()
 
     def _tell_people(self, state: State, event: e.Event) -> None:
         if message := say(state, event):

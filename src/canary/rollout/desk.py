@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 
 from canary.ports import Clock, Notifier, Receipt
-from canary.rollout.events import Event, Paged, Posted
+from canary.rollout.events import Event, Paged
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
 
 Journaled = Callable[[Event], Awaitable[None]]
 
 
 class Desk:
-    """A queue of messages and pages. `journaled` records the receipts of pages and undelivered messages."""
+    """A queue of messages and pages. `journaled` records the receipts of pages."""
 
     def __init__(
         self,
@@ -54,11 +54,8 @@ class Desk:
             await within(self.clock, seconds, self._queue.join())
 
     async def _post(self, message: str) -> None:
-        receipts = [
-            await self._bounded(route, notifier.post(self.thread, message)) for route, notifier in self._updates.items()
-        ]
-        if receipts and not any(receipt.confirmed for receipt in receipts):
-            await self._journaled(Posted(message=message, receipts=tuple(map(asdict, receipts))))
+        for route, notifier in self._updates.items():
+            await self._bounded(route, notifier.post(self.thread, message))
 
     async def _page_routes(self, incident: str, summary: str) -> None:
         receipts: list[Receipt] = []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
-from canary.errors import ProviderError
+from canary.errors import CredentialError, ProviderError
 from canary.ports import Clock, Release, Target, Verification
 from canary.rollout.events import Identities, Shown
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
@@ -23,7 +23,7 @@ async def look(clock: Clock, target: Target, identities: Identities, share: floa
         return await within(clock, PROVIDER_TIMEOUT, target.verify(_release(identities), share))
     except TimeoutError:
         return Verification("cannot tell", None, f"no answer within {PROVIDER_TIMEOUT:.0f} s")
-    except ProviderError as error:
+    except (ProviderError, CredentialError) as error:
         return Verification("cannot tell", None, error.what)
 
 
@@ -47,7 +47,7 @@ async def send(clock: Clock, target: Target, identities: Identities, share: floa
         await within(clock, PROVIDER_TIMEOUT, target.expose(_release(identities), share, epoch))
     except TimeoutError:
         return f"no answer within {PROVIDER_TIMEOUT:.0f} s"
-    except ProviderError as error:
+    except (ProviderError, CredentialError) as error:
         return error.what
     return None
 
@@ -58,14 +58,14 @@ async def raise_all(
     releases: Releases,
     share: float,
     epoch: int,
-    may_send: Callable[[], None],
+    may_send: Callable[[], Awaitable[None]],
 ) -> dict[str, Verification]:
     """In the plan's order, what others call first; stops at the first target that did not take it.
 
     `may_send` is asked as the last statement before each send and raises when this process must not any more.
     """
     for name, identities in releases.items():
-        may_send()
+        await may_send()
         if await send(clock, targets[name], identities, share, epoch):
             break
     return await look_at_all(clock, targets, releases, share)

@@ -291,13 +291,6 @@ class Paged(Event):
     receipts: tuple[Mapping[str, Any], ...]
 
 
-class Posted(Event):
-    """A message could not be delivered by any route (delivered ones are not journaled)."""
-
-    message: str
-    receipts: tuple[Mapping[str, Any], ...]
-
-
 class ReviewDue(Event):
     """The review of this offset (seconds after full) is to run at `due`."""
 

@@ -39,11 +39,16 @@ class Record:
         self.lock: Lock | None = None
         self.listeners: list[Listener] = []
         self._silent_since: float | None = None
+        self._spooled = False
         self._one_writer = asyncio.Lock()
 
     async def refresh(self) -> bool:
         """Fold what others appended; whether there was anything. Raises JournalUnavailable."""
         return self._fold(await self._heard(self.journal.read(self.state.rollout, self.state.seq)))
+
+    async def newer(self) -> bool:
+        """Whether others appended since. Raises JournalUnavailable."""
+        return bool(await self._heard(self.journal.read(self.state.rollout, self.state.seq)))
 
     async def decide(self, *events: Event) -> None:
         """Append what follows from the state as it is. Raises Conflict when it is not so any more."""
@@ -64,11 +69,19 @@ class Record:
         """Append facts, or else spool them for the journal's return, and go on as if they were in it."""
         entries = self._entries(events)
         try:
+            await self._unspool()
             await self.tell(*events)
         except JournalUnavailable:
+            self._spooled = True
             await asyncio.to_thread(self.spool.add, self.state.rollout, entries)
             for event, entry in zip(events, entries, strict=True):
                 self._see(apply(event, self.state, entry.at), event)
+
+    async def _unspool(self) -> None:
+        """What waits in the spool came first: nothing is appended ahead of it."""
+        if self._spooled:
+            await self.spool.flush(self.journal)
+            self._spooled = False
 
     @property
     def too_silent(self) -> bool:
@@ -92,16 +105,21 @@ class Record:
 
     async def _told(self, entries: Sequence[NewEntry]) -> bool:
         try:
+            return await self._appended(entries)
+        except JournalUnavailable:
+            if self.too_silent:
+                raise
+            return False
+
+    async def _appended(self, entries: Sequence[NewEntry]) -> bool:
+        """False when others were faster: their lines are folded, and ours are to be tried again."""
+        try:
             await self._append(entries)
         except Conflict:
             # An append whose answer was lost comes back as a conflict with ourselves.
             newer = await self._heard(self.journal.read(self.state.rollout, self.state.seq))
             self._fold(newer)
-            return _holds(newer, entries) or await self._told(entries)
-        except JournalUnavailable:
-            if self.too_silent:
-                raise
-            return False
+            return _holds(newer, entries)
         return True
 
     def _entries(self, events: Sequence[Event]) -> list[NewEntry]:

@@ -220,12 +220,11 @@ def _(event: e.ApprovalRejected, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.ExposureIntended, state: State, at: float) -> State:
-    rising = event.share > state.asked
     return replace(
         state,
         asked=event.share,
         shown=False,
-        raise_open=state.raise_open or rising,
+        raise_open=state.raise_open or event.share > 0,
         tries=state.tries + 1,
     )
 
@@ -235,7 +234,16 @@ def _(event: e.ExposureObserved, state: State, at: float) -> State:
     targets = {**state.targets, **event.targets}
     if not event.verified:
         return replace(state, targets=targets)
-    return replace(state, targets=targets, shown=True, raise_open=False, tries=0, exposed_phase=state.phase)
+    # Only a raise that was seen at its first try cannot land any more: an observed 0 says nothing about one on its way.
+    landed = event.share > 0 and state.tries <= 1
+    return replace(
+        state,
+        targets=targets,
+        shown=True,
+        raise_open=state.raise_open and not landed,
+        tries=0,
+        exposed_phase=state.phase,
+    )
 
 
 @apply.register

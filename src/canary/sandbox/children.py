@@ -51,10 +51,13 @@ class Child:
             await self.process.wait()
 
 
-async def spawn(name: str, argv: Sequence[str], folder: Path, *, talks: bool = False, session: bool = False) -> Child:
+async def spawn(
+    name: str, argv: Sequence[str], folder: Path, *, talks: bool = False, session: bool = False, nice: int = 0
+) -> Child:
     """Start a child; `talks` gives it pipes for standard input and output. Logs to `<folder>/<name>.log`.
 
-    `session` keeps a terminal's Ctrl-C from it: the parent decides when it ends.
+    `session` keeps a terminal's Ctrl-C from it: the parent decides when it ends. `nice` is added to its niceness;
+    a negative one is granted to root alone and otherwise left out.
     """
     pipe = asyncio.subprocess.PIPE if talks else asyncio.subprocess.DEVNULL
     with (folder / f"{name}.log").open("ab") as log:
@@ -65,12 +68,12 @@ async def spawn(name: str, argv: Sequence[str], folder: Path, *, talks: bool = F
             stderr=log,
             cwd=folder,
             start_new_session=session,
-            preexec_fn=_die_with(os.getpid()),
+            preexec_fn=_die_with(os.getpid(), nice),
         )
     return Child(name, process)
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def _die_with(parent: int, nice: int) -> Callable[[], None]:
     try:
         prctl = ctypes.CDLL(None).prctl
     except AttributeError as error:
@@ -78,6 +81,8 @@ def _die_with(parent: int) -> Callable[[], None]:
 
     def before_exec() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        with contextlib.suppress(PermissionError):
+            os.nice(nice)
         # The parent may have died before the call above: then nobody would send the signal.
         if os.getppid() != parent:
             os._exit(1)

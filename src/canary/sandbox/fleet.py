@@ -19,6 +19,10 @@ from canary.sandbox.wire import COLOURS, STABLE_VERSION, Colour, Fault, Layer
 _PATIENCE_SECONDS = 5.0
 
 
+SERVED_FIRST = -5
+"""Niceness of the servers: their latency is judged, and a busy machine must not look like a bad release."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deployed:
     config: DocflowConfig
@@ -88,7 +92,9 @@ class Fleet:
         before, self._last = self.candidate(), colour
         fault = self.fault if version != STABLE_VERSION else self._everywhere()
         config = self._template(colour, version, fault)
-        child = await spawn(colour, [sys.executable, "-m", "canary.sandbox.docflow.server"], self._folder, talks=True)
+        child = await spawn(
+            colour, [sys.executable, "-m", "canary.sandbox.docflow.server"], self._folder, talks=True, nice=SERVED_FIRST
+        )
         await child.tell(config.model_dump_json())
         self._deployed[colour] = Deployed(config, child)
         if before not in (None, colour):
