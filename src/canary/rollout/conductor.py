@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -255,7 +256,9 @@ class Conductor:
         if not self.state.ended:
             phase = self.state.phase or "preflight"
             await self.record.insist(e.RolloutEnded(outcome=outcome, phase=phase, reason=reason, verified=verified))
-        await self.lease.release()
+        # With the journal away the lock stays, and the guard frees it behind the spooled end.
+        with contextlib.suppress(JournalUnavailable):
+            await self.lease.release()
 
     def _phase(self) -> Phase:
         return next(phase for phase in self.plan.phases if phase.name == self.state.phase)
