@@ -52,8 +52,9 @@ class Guard:
                 await finish(self.stores, lock.rollout, self.opener, "guard", reason, self.listeners)
             else:
                 await self._close(lock)
-        except CanaryError:
-            # Somebody else was faster, or something does not answer: the next look finds what is left.
+        except Exception:
+            # Somebody else was faster, or something does not answer, or one journal is broken: the next look finds
+            # what is left, and no single rollout may end the guard of the others.
             return False
         return True
 

@@ -118,7 +118,7 @@ class ListSpool:
 
 @dataclass
 class SteadyMetrics:
-    """A scrape `every` so many seconds with `rate` requests per second over both arms, split by the first target's true share.
+    """A scrape `every` so many seconds with `rate` requests per second over both arms, split by its true share.
 
     bad: share of the canary's requests that fail. fails: why it cannot be read. hangs: it answers never.
     """
