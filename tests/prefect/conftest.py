@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -23,6 +24,7 @@ from canary.journal.store import open_journal
 from canary.ports import Entry
 from canary.rollout.people import read_state
 from canary.rollout.state import State
+from canary.sandbox.children import spawn
 
 T = TypeVar("T")
 BIN = Path(sys.executable).parent
@@ -124,23 +126,22 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
-    """`canary up`, ended by Ctrl-C as a person ends it."""
+    """`canary up`, ended by Ctrl-C as a person ends it. It dies with the tests, should they be killed."""
     home = tmp_path_factory.mktemp("up")
-    process = await asyncio.create_subprocess_exec(
-        BIN / "canary", "up", "--json", env=environment(home), stdout=subprocess.PIPE, start_new_session=True
-    )
-    assert process.stdout is not None
+    with patch.dict(os.environ, environment(home), clear=True):
+        child = await spawn("up", [str(BIN / "canary"), "up", "--json"], home, talks=True, session=True)
+    assert child.process.stdout is not None
     try:
-        told = json.loads(await asyncio.wait_for(process.stdout.readline(), SLOW))
+        told = await asyncio.wait_for(child.process.stdout.readline(), SLOW)
+        assert told, (home / "up.log").read_text()
+        ui = json.loads(told)["ui"]
         async with client() as http:
-            yield Place(told["ui"], environment(home, told["ui"]), http)
-        process.send_signal(signal.SIGINT)
-        code = await asyncio.wait_for(process.wait(), SLOW)
-        assert code == 0, f"canary up ended with {code}"
+            yield Place(ui, environment(home, ui), http)
+        child.process.send_signal(signal.SIGINT)
+        code = await asyncio.wait_for(child.process.wait(), SLOW)
+        assert code == 0, (home / "up.log").read_text()
     finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        await child.stop()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

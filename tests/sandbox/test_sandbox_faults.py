@@ -81,6 +81,24 @@ async def test_starve_hangs_the_main_port_while_scrapers_are_answered(world: Wor
     assert (await ask(world, "/version")).status_code == 200
 
 
+async def test_who_gave_up_waiting_is_not_served_afterwards(world: World) -> None:
+    """Requests abandoned during the fault end with their clients: they are never answered, nor counted."""
+    before = await world.total("http_requests_total", route="other")
+    await world.sandbox.fault("starve")
+    with pytest.raises(httpx.ReadTimeout):
+        await world.http.get(f"{world.router}/nowhere", headers=world.internal(), timeout=0.5)
+    await world.sandbox.fault("none")
+    assert (await ask(world, "/version")).status_code == 200
+    assert await world.total("http_requests_total", route="other") == before
+
+
+async def test_the_first_version_is_sound_even_when_it_is_deployed_during_a_fault(world: World) -> None:
+    """Going back to it is no candidate: its calls fail as those of an old version, with 404."""
+    await world.sandbox.fault("errors")
+    await world.deploy("2.0.9")
+    assert set(await statuses(world, FORECAST, 60)) == {404}
+
+
 async def test_broken_telemetry_hits_both_colours(world: World) -> None:
     """503 for scrapers of both; users notice nothing."""
     await world.sandbox.fault("telemetry")
