@@ -292,6 +292,22 @@ async def test_undecided_is_extended_once_then_held_then_rolled_back(world: Any,
     assert any("held" in summary for _, summary in world.oncall.pages)
 
 
+async def test_a_hold_pages_again_until_somebody_has_seen_it(world: Any, ended: Any, person: Any) -> None:
+    """Every five minutes; after an acknowledgement no more."""
+    world.metrics.rate = 0.2
+    task = world.start()
+    await world.approve("owner", "lead")
+    held = await world.until(lambda s: s.hold is not None and s.hold.until is not None)
+    await world.until(lambda s: world.clock.now() > held.hold.since + 1000)
+    again = [summary for _, summary in world.oncall.pages if "still held" in summary]
+    assert len(again) == 3
+    await world.says(e.PageAcknowledged(**person("Olga", "seen")))
+    await world.until(lambda s: world.clock.now() > held.hold.since + 3000)
+    assert len([summary for _, summary in world.oncall.pages if "still held" in summary]) == 3
+    await world.says(e.AbortAsked(**person("Olga", "enough")))
+    assert outcome(await ended(task)) == "rolled_back"
+
+
 async def test_a_named_person_may_override_a_hold(world: Any, ended: Any, person: Any) -> None:
     """Held for want of requests, promoted by a person with a reason: name and reason are journaled."""
     world.metrics.rate = 0.2

@@ -29,6 +29,8 @@ from canary.rollout.words import say
 NEWS_EVERY = 1.0
 """Seconds between two looks for people's entries: an abort is seen within this."""
 PREPARE_TRIES = 3
+PAGE_AGAIN_AFTER = 300.0
+"""Seconds between two pages of the same hold; never scaled."""
 RAISE_AGAIN_AFTER = 3.0
 """Seconds between two tries to raise: all of them together outlast the slowest published rate, 5 s (design I4)."""
 
@@ -51,6 +53,7 @@ class Conductor:
         self.soak = Soak(plan, record, adapters, judge, self.retreat, self.news)
         self._access: dict[str, Access] = {}
         self._checks: Checks | None = None
+        self._reminded_at = float("-inf")
 
     @property
     def state(self) -> State:
@@ -108,6 +111,7 @@ class Conductor:
             case d.Look(number):
                 await self._look(number)
             case d.Tick():
+                self._remind()
                 await self.soak.tick()
             case d.WaitUntil(at):
                 await pause(self.clock, min(NEWS_EVERY, at - self.clock.now()), self.news)
@@ -156,6 +160,16 @@ class Conductor:
         phase = self.state.phase
         await self.record.decide(e.HoldStarted(phase=phase, until=until, reason=reason))
         self.desk.page(f"{self.state.rollout}:hold", f"{phase} is held at {self.state.asked:.0%}: {reason}")
+
+    def _remind(self) -> None:
+        """A hold pages again until somebody says that they have seen it (promise I7)."""
+        hold, now = self.state.hold, self.clock.now()
+        if hold is None or self.state.acknowledged:
+            return
+        incident = f"{self.state.rollout}:hold"
+        if now - max(self._reminded_at, self.state.paged.get(incident, hold.since)) >= PAGE_AGAIN_AFTER:
+            self._reminded_at = now
+            self.desk.page(incident, f"{self.state.phase} is still held: {hold.reason}")
 
     # --- the candidate ----------------------------------------------------------------------------------
 
