@@ -22,23 +22,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FASTER = 150.0
-"""Plan seconds per real second: half the demo's length, with time to kill something in the canary."""
+PLAN = Path(__file__).parents[2] / "plans" / "demo.yaml"
 
 
-def _overlay(folder: Path) -> Path:
-    plans = Path(__file__).parents[2] / "plans"
-    text = (plans / "demo.yaml").read_text()
-    assert "time_scale: 75" in text
-    file = folder / "demo.yaml"
-    file.write_text(text.replace("time_scale: 75", f"time_scale: {FASTER:g}"))
-    (folder / "phase1.yaml").write_text((plans / "phase1.yaml").read_text())
-    return file
-
-
-async def _mid_canary(up: Place, plan: Path) -> str:
+async def _mid_canary(up: Place) -> str:
     """A rollout with users on the candidate, seen on every target."""
-    code, output = await up.run("canary", "start", str(plan), "--version", "2.1.0", "--json")
+    code, output = await up.run("canary", "start", str(PLAN), "--version", "2.1.0", "--json")
     assert code == 0, output
     rollout: str = json.loads(output.splitlines()[-1])["rollout"]
 
@@ -67,9 +56,9 @@ def _conductor(entries: list[Entry]) -> int:
     return int(holders[-1].rpartition(":")[2])
 
 
-async def test_a_killed_conductor_is_replaced_by_the_guard(up: Place, tmp_path: Path) -> None:
+async def test_a_killed_conductor_is_replaced_by_the_guard(up: Place) -> None:
     """kill -9 of the flow's process in mid-canary: exposure 0 on every target, by another process, journaled."""
-    rollout = await _mid_canary(up, _overlay(tmp_path))
+    rollout = await _mid_canary(up)
     _, entries = await up.journal(rollout)
     os.kill(dead := _conductor(entries), signal.SIGKILL)
     state, entries = await _ended(up, rollout)
@@ -84,7 +73,7 @@ async def test_a_killed_conductor_is_replaced_by_the_guard(up: Place, tmp_path: 
 
 async def test_journal_and_vault_are_enough_to_roll_back(up: Place, tmp_path: Path) -> None:
     """Prefect's server killed and its database moved away: a process that is given two settings goes back."""
-    rollout = await _mid_canary(up, _overlay(tmp_path))
+    rollout = await _mid_canary(up)
     home = Path(up.env["CANARY_HOME"])
     port = up.ui.rpartition(":")[2]
     server = next(

@@ -122,12 +122,13 @@ def test_an_override_needs_a_person_and_never_beats_a_fail() -> None:
     assert isinstance(d.decide(PLAN, soaking(Outcome.FAIL, override=word), NOW), d.RollBack)
 
 
-def test_staging_ends_early_only_when_it_keeps_failing() -> None:
-    """Three failed rounds in a row are enough; a single one waits for the next."""
-    looks = Looks(1, NOW - 1, 1, {"home": ("failed", "500")})
+def test_staging_waits_to_its_end_for_a_failing_check() -> None:
+    """At exposure 0 nothing is at risk: a candidate that warms up slowly has until the deadline, and no longer."""
+    looks = Looks(4, NOW - 1, {"home": ("failed", "500")})
     state = State("r1", release=RELEASE, phase="staging", prepared=frozenset({"api"}), soaking="staging", due=NOW + 500)
     assert isinstance(d.decide(PLAN, replace(state, looks=looks), NOW), d.WaitUntil)
-    assert isinstance(d.decide(PLAN, replace(state, looks=replace(looks, failed_in_a_row=3)), NOW), d.RollBack)
+    over = replace(state, due=NOW, looks=replace(looks, at=NOW))
+    assert isinstance(d.decide(PLAN, over, NOW), d.RollBack)
 
 
 states = st.builds(

@@ -17,8 +17,6 @@ from canary.rollout.state import State
 RAISE_TRIES = 3
 LOOK_EVERY = 300.0
 """Seconds of plan time between two rounds of checks in staging."""
-FAILED_LOOKS = 3
-"""Rounds in a row with a failed check after which staging need not wait for its end."""
 HOLD = 8 * 3600.0
 """Seconds of plan time that a hold lasts when the plan does not say."""
 
@@ -216,7 +214,7 @@ def _staging(plan: Plan, phase: Phase, state: State, now: float) -> Action:
     next_look = min(looks.at + plan.seconds(LOOK_EVERY), state.due) if looks.round else now
     if now >= next_look and not (looks.round and looks.at >= state.due):
         return Look(looks.round + 1)
-    if now < state.due and looks.failed_in_a_row < FAILED_LOOKS:
+    if now < state.due:
         return WaitUntil(next_look)
     if looks.failing:
         return RollBack("staging", f"staging checks failed: {'; '.join(looks.failing)}")

@@ -58,7 +58,6 @@ class Looks:
 
     round: int = 0
     at: float = 0.0
-    failed_in_a_row: int = 0
     last: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
@@ -196,8 +195,7 @@ def _(event: e.CheckObserved, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.ChecksLooked, state: State, at: float) -> State:
-    failed = state.looks.failed_in_a_row + 1 if event.failed else 0
-    return replace(state, looks=replace(state.looks, round=event.round, at=at, failed_in_a_row=failed))
+    return replace(state, looks=replace(state.looks, round=event.round, at=at))
 
 
 @apply.register
