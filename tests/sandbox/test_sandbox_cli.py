@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ from typer.testing import CliRunner, Result
 
 from canary.cli.sandbox import app
 from canary.sandbox.control import Sandbox
+from canary.sandbox.state import is_running
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -106,6 +109,21 @@ def test_up_stays_until_it_is_interrupted(
     foreground.send_signal(number)
     assert foreground.wait(15) == 0
     assert not (home / "sandbox.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_start_leaves_nothing(
+    foreground: subprocess.Popen[str], home: Path, number: signal.Signals
+) -> None:
+    """Ctrl-C before it serves: the command ends, and no process of the sandbox goes on."""
+    deadline = time.monotonic() + 15
+    while not is_running(home) and time.monotonic() < deadline:
+        select.select([], [], [], 0.01)
+    foreground.send_signal(number)
+    assert foreground.wait(15) == 0
+    while is_running(home) and time.monotonic() < deadline:
+        select.select([], [], [], 0.01)
+    assert not is_running(home)
 
 
 def test_up_ends_with_a_sandbox_that_ends_by_itself(foreground: subprocess.Popen[str]) -> None:

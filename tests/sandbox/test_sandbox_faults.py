@@ -132,6 +132,8 @@ async def test_the_fault_moves_to_the_next_candidate(world: World) -> None:
         assert '"broken": false' in (await ask(world, "/queue")).text
     finally:
         await world.deploy("2.0.9", "blue")
+    assert (await world.sandbox.status()).candidate == "green"
+    assert '"broken": true' in (await ask(world, "/queue")).text
 
 
 async def test_an_unknown_fault_names_the_right_ones(world: World) -> None:

@@ -20,6 +20,8 @@ app = typer.Typer(help="A playground with real parts: Envoy, two servers, flags,
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Answer = TypeVar("Answer")
 
+_LOOK_SECONDS = 0.5
+
 
 @app.command()
 def up(
@@ -35,10 +37,11 @@ def up(
     from canary.sandbox.control import Sandbox
 
     async def run() -> None:
-        sandbox = await Sandbox.start(_home(), rps=rps, users=users, router_port=router_port)
-        _tell_up(sandbox, detach, as_json)
-        if not detach:
-            await _until_interrupted(sandbox)
+        starting = Sandbox.start(_home(), rps=rps, users=users, router_port=router_port)
+        if detach:
+            _tell_up(await starting, detach, as_json)
+        else:
+            await _interruptible(_stay(starting, as_json))
 
     _finish(run(), as_json)
 
@@ -126,26 +129,35 @@ def _tell_up(sandbox: Sandbox, detach: bool, as_json: bool) -> None:
     typer.echo(f"docflow serves its users on {state.router_url} ({end})")
 
 
-async def _until_interrupted(sandbox: Sandbox) -> None:
-    """Until Ctrl-C or SIGTERM; raises CanaryError when the sandbox ends by itself."""
+async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
+    """Run it until it ends, or is cancelled by Ctrl-C or SIGTERM."""
     import asyncio
     import signal
+
+    task = asyncio.create_task(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    await asyncio.wait((task,))
+    if not task.cancelled():
+        task.result()
+
+
+async def _stay(starting: Coroutine[Any, Any, Sandbox], as_json: bool) -> None:
+    """Keep the sandbox until cancelled. Raises CanaryError when it ends by itself."""
+    import asyncio
 
     from canary.errors import CanaryError
     from canary.sandbox.launch import log_file
     from canary.sandbox.state import is_running
 
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    while not stop.is_set():
-        if not is_running(sandbox.home):
-            raise CanaryError("the sandbox ended by itself", f"see {log_file(sandbox.home)}")
-        try:
-            await asyncio.wait_for(stop.wait(), timeout=0.5)
-        except TimeoutError:
-            continue
-    await sandbox.stop()
+    sandbox = await starting
+    try:
+        _tell_up(sandbox, False, as_json)
+        while is_running(sandbox.home):  # noqa: ASYNC110 - another process ends: no event tells it
+            await asyncio.sleep(_LOOK_SECONDS)
+    finally:
+        await sandbox.stop()
+    raise CanaryError("the sandbox ended by itself", f"see {log_file(sandbox.home)}")
 
 
 def _in_words(seen: Status) -> str:

@@ -58,10 +58,10 @@ class AdminProxy:
             return web.json_response({"colour": colour, "version": version})
         try:
             weight = weight_of(await self._envoy.weights(), colour)
+            if weight > 0:
+                return bearer.refused(409, f"{colour} serves users now (weight {weight}): deploy to the idle colour")
+            started = await self._fleet.deploy(colour, version)
         except ProviderUnavailable as error:
             return bearer.refused(502, error.what)
-        if weight > 0:
-            return bearer.refused(409, f"{colour} serves users now (weight {weight}): deploy to the idle colour")
-        started = await self._fleet.deploy(colour, version)
         await self._on_change()
         return web.json_response({"colour": colour, "version": version}, status=202 if started else 200)

@@ -42,7 +42,6 @@ class Fleet:
         self._folder = folder
         self._session = session
         self._deployed: dict[Colour, Deployed] = {}
-        self._last: Colour | None = None
         self._changing = asyncio.Lock()
         self.fault: Fault = "none"
 
@@ -54,13 +53,16 @@ class Fleet:
         return {c: each.child.pid for c, each in self._deployed.items() if each.child.running}
 
     def candidate(self) -> Colour | None:
-        """The colour deployed last, unless it is idle or runs the version the sandbox began with."""
-        if self._last is None or self._version(self._last) in (None, STABLE_VERSION):
-            return None
-        return self._last
+        """The colour deployed last, of those that run another version than the sandbox began with."""
+        # In the order of deployment: a colour that is deployed anew leaves the table first.
+        newest_first = reversed(self._deployed)
+        return next((c for c in newest_first if self._version(c) not in (None, STABLE_VERSION)), None)
 
     async def deploy(self, colour: Colour, version: str) -> bool:
-        """Run the version there, in place of another. False when it runs already."""
+        """Run the version there, in place of another. False when it runs already.
+
+        Raises ProviderUnavailable when the other colour does not take the fault that is now its.
+        """
         async with self._changing:
             if self._version(colour) == version:
                 return False
@@ -89,7 +91,6 @@ class Fleet:
         await asyncio.gather(*(each.child.stop() for each in self._deployed.values()))
 
     async def _start(self, colour: Colour, version: str) -> None:
-        before, self._last = self.candidate(), colour
         fault = self.fault if version != STABLE_VERSION else self._everywhere()
         config = self._template(colour, version, fault)
         child = await spawn(
@@ -97,8 +98,9 @@ class Fleet:
         )
         await child.tell(config.model_dump_json())
         self._deployed[colour] = Deployed(config, child)
-        if before not in (None, colour):
-            await self._push(before)
+        for other in COLOURS:
+            if other != colour:
+                await self._push(other)
 
     def _version(self, colour: Colour) -> str | None:
         deployed = self._deployed.get(colour)
