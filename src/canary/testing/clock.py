@@ -50,11 +50,9 @@ class FakeClock:
 
     def _look(self, quiet: int) -> None:
         """Once per pass of the loop: go on only after several passes in which nothing else was to run."""
-        loop = asyncio.get_running_loop()
-        # asyncio tells in no other way whether anything can run now; both of its loops keep this queue.
-        quiet = 0 if loop._ready else quiet + 1  # type: ignore[attr-defined]
+        quiet = 0 if _busy() else quiet + 1
         if quiet < _QUIET_PASSES:
-            loop.call_soon(self._look, quiet)
+            asyncio.get_running_loop().call_soon(self._look, quiet)
             return
         self._jump()
         self._watching = False
@@ -71,3 +69,10 @@ class FakeClock:
             wake = heapq.heappop(self._asleep)[2]
             if not wake.done():
                 wake.set_result(None)
+
+
+def _busy() -> bool:
+    """Whether the loop has anything to run but the looks of other clocks, which would wait for each other for ever."""
+    # asyncio tells in no other way whether anything can run now; both of its loops keep this queue.
+    ready = tuple(asyncio.get_running_loop()._ready)  # type: ignore[attr-defined]
+    return any(getattr(handle._callback, "__func__", None) is not FakeClock._look for handle in ready)
