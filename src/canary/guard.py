@@ -12,7 +12,6 @@ from canary.rollout.by_hand import finish
 from canary.rollout.conducting import Stores, conducting, refuse, taking
 from canary.rollout.people import read_state
 from canary.rollout.record import Listener
-from canary.rollout.state import State
 
 EXPIRED_FOR = 5.0
 """Seconds after a lease's end before the guard acts (design I4)."""
@@ -26,28 +25,40 @@ class Guard:
         self.stores = stores
         self.opener = opener
         self.listeners = listeners
+        self._busy: set[str] = set()
 
     async def watch(self) -> None:
-        """For ever. A journal that is away is waited for: without it there is nothing to know."""
-        while True:
-            await self.look()
-            await self.stores.clock.sleep(LOOK_EVERY)
+        """For ever. A journal that is away is waited for: without it there is nothing to know.
+
+        A recovery may take minutes; meanwhile the other services are watched as ever.
+        """
+        async with asyncio.TaskGroup() as recoveries:
+            while True:
+                for lock in await self._gone():
+                    if lock.rollout not in self._busy:
+                        recoveries.create_task(self._recover(lock))
+                await self.stores.clock.sleep(LOOK_EVERY)
 
     async def look(self) -> Sequence[str]:
         """One look; the rollouts it took over. Raises nothing: what failed is tried again at the next look."""
+        gone = await self._gone()
+        recovered = await asyncio.gather(*(self._recover(lock) for lock in gone))
+        return [lock.rollout for lock, done in zip(gone, recovered, strict=True) if done]
+
+    async def _gone(self) -> Sequence[Lock]:
+        """The locks of conductors that have died."""
         try:
             await self.stores.spool.flush(self.stores.journal)
             locks = await self.stores.journal.locks()
         except JournalUnavailable:
             return ()
-        gone = [lock for lock in locks if lock.lease_until + EXPIRED_FOR < self.stores.clock.now()]
-        recovered = await asyncio.gather(*(self._recover(lock) for lock in gone))
-        return [lock.rollout for lock, done in zip(gone, recovered, strict=True) if done]
+        return [lock for lock in locks if lock.lease_until + EXPIRED_FOR < self.stores.clock.now()]
 
     async def _recover(self, lock: Lock) -> bool:
+        self._busy.add(lock.rollout)
         try:
             state = await read_state(self.stores.journal, lock.rollout)
-            if state.release and not self._at_full(state):
+            if state.release and not state.ended and not state.at_full:
                 reason = f"conductor {lock.holder} is gone: its lease expired"
                 await finish(self.stores, lock.rollout, self.opener, "guard", reason, self.listeners)
             else:
@@ -56,17 +67,17 @@ class Guard:
             # Somebody else was faster, or something does not answer, or one journal is broken: the next look finds
             # what is left, and no single rollout may end the guard of the others.
             return False
+        finally:
+            self._busy.discard(lock.rollout)
         return True
-
-    def _at_full(self, state: State) -> bool:
-        """Everybody is on the candidate, it was judged good, and nobody asked for the way back."""
-        return state.exposed_phase in state.passed and state.asked == 1 and not (state.stop or state.rollback)
 
     async def _close(self, lock: Lock) -> None:
         """Nothing is half rolled out: end what never began, or what had reached its end."""
         async with taking(self.stores, lock.rollout, self.listeners) as seat:
             state = seat.record.state
             if state.ended:
+                if state.rollback:
+                    await self.stores.vault.drop(lock.rollout)
                 await seat.lease.release()
             elif not state.release:
                 await refuse(seat, CanaryError(f"conductor {lock.holder} died in preflight: nothing was touched"))

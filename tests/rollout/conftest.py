@@ -208,9 +208,13 @@ class World:
 
     # --- processes ------------------------------------------------------------------------------------------
 
-    async def begin(self) -> None:
+    async def store(self) -> None:
+        """The plan is deployed."""
         plan = self.plan
         await self.journal.store_plan(StoredPlan(HASH, plan.name, plan.service, json.dumps(self.document)))
+
+    async def begin(self) -> None:
+        await self.store()
         await begin(self.stores, Start(ROLLOUT, HASH, CANDIDATE, "Ann", "a test"))
 
     @asynccontextmanager

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from canary.errors import BadUsage
 from canary.rollout import events as e
 
 
@@ -161,9 +162,13 @@ async def test_an_approval_that_is_not_complete_in_time_expires(world: Any, ende
 
 
 async def test_an_approval_of_something_else_does_not_count(world: Any, ended: Any) -> None:
-    """Both roles approved another subject: the evidence that was asked about is still unapproved."""
+    """An approval of another subject is refused; one that stands in the journal all the same leaves the role open."""
     task = world.start()
-    await world.approve("owner", "lead", subject="something else")
+    await world.approve("lead")
+    with pytest.raises(BadUsage, match="other evidence"):
+        await world.approve("owner", subject="something else")
+    stale = e.ApprovalGiven(role="owner", subject="something else", by="Olga", how="a test", reason="fine")
+    await world.journal.append("r1", (await world.state()).seq, [stale.entry(world.clock.now())])
     assert (await ended(task)).rollback.cause == "approval"
 
 

@@ -25,10 +25,11 @@ async def bring_back(stores: Stores, rollout: str, asked: RollbackAsked, opener:
 
     Needs journal and vault alone. The request is journaled, exposure 0 is sent whoever conducts, and then either
     the living conductor finishes or this process takes its place. Raises UnknownRollout, BadUsage when the rollout
-    has ended otherwise, VaultError when its credentials cannot be opened.
+    has ended otherwise or a later one has changed the service since, VaultError when its credentials cannot be opened.
     """
     state = await read_state(stores.journal, rollout)
     if state.ended and state.ended.outcome == "promoted":
+        await _newest_of_its_service(stores, state)
         # Before the request reopens it: what cannot be brought back any more stays promoted.
         await (await sealed_adapters(stores, state, opener)).close()
     if not (state.rollback and not state.ended):
@@ -48,14 +49,30 @@ async def bring_back(stores: Stores, rollout: str, asked: RollbackAsked, opener:
 async def finish(
     stores: Stores, rollout: str, opener: Opener, cause: Cause, reason: str, listeners: tuple[Listener, ...] = ()
 ) -> State:
-    """Take the rollout's lock and bring it back. Raises LeaseLost while a conductor lives."""
+    """Take the rollout's lock and bring it back. Raises LeaseLost while a conductor lives, VaultError."""
+    # Opened first: who cannot send anything must not take the lock, nor leave a line a second trying to.
+    sealed = await stores.vault.open(rollout)
     async with taking(stores, rollout, listeners) as seat:
-        adapters = open_adapters(seat.plan, await stores.vault.open(rollout), opener)
+        adapters = open_adapters(seat.plan, sealed, opener)
         async with conducting(seat, adapters) as conductor:
             if not conductor.state.rollback:
                 await conductor.roll_back(cause, reason)
             await conductor.finish_rollback()
             return conductor.state
+
+
+async def _newest_of_its_service(stores: Stores, state: State) -> None:
+    """Raises BadUsage: to bring back what a later rollout built upon would undo that one too."""
+    for rollout in await stores.journal.rollouts():
+        if rollout == state.rollout:
+            return
+        later = await read_state(stores.journal, rollout)
+        undone = later.ended and later.ended.outcome in ("rolled_back", "refused")
+        if later.service == state.service and later.release and not undone:
+            raise BadUsage(
+                f"{rollout} has rolled {state.service} out since: {state.rollout} cannot be brought back alone",
+                f"bring the later one back: canary rollback {rollout} --reason '…'",
+            )
 
 
 async def _lower(stores: Stores, state: State, opener: Opener) -> None:

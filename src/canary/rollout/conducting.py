@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from canary.errors import CanaryError, Conflict, ServiceBusy, UnknownRollout
+from canary.errors import CanaryError, Conflict, JournalUnavailable, ServiceBusy, UnknownRollout
 from canary.judge.literal import LiteralJudge
 from canary.plan.load import parse_plan
 from canary.plan.model import Plan
@@ -118,7 +119,9 @@ async def taking(stores: Stores, rollout: str, listeners: Sequence[Listener] = (
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
         if not record.state.ended:
-            await lease.give_up()
+            # Without an answer the lease runs out by itself; what went wrong before must not be hidden by it.
+            with contextlib.suppress(JournalUnavailable):
+                await lease.give_up()
 
 
 async def pass_preflight(seat: Seat, load: Load, opener: Opener) -> Adapters:
@@ -131,7 +134,7 @@ async def pass_preflight(seat: Seat, load: Load, opener: Opener) -> Adapters:
         return open_adapters(seat.plan, await vault.open(record.state.rollout), opener)
     adapters = await seal(seat.plan, record.state.rollout, load, vault, opener)
     try:
-        await record.decide(await preflight(seat.plan, record.state.version, adapters, seat.stores.clock))
+        await record.tell(await preflight(seat.plan, record.state.version, adapters, seat.stores.clock))
     except BaseException:
         await adapters.close()
         raise

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from canary.errors import CandidateUnhealthy, Conflict, CredentialError, JournalUnavailable, ProviderError
+from canary.errors import BadUsage, CandidateUnhealthy, Conflict, CredentialError, JournalUnavailable, ProviderError
 from canary.judge.literal import Judge
 from canary.plan.model import Phase, Plan
 from canary.ports import Access, Clock, Release, Vault
@@ -92,12 +92,23 @@ class Conductor:
                 await self.clock.sleep(RETRY_EVERY)
 
     async def _go_blind(self, error: JournalUnavailable) -> None:
-        """Without a journal nothing may go on: users are taken off the candidate, and somebody is woken."""
+        """Without a journal nothing may go on: users are taken off the candidate, and somebody is woken.
+
+        At full, where all was judged good, they stay: raises the error.
+        """
+        if self.state.at_full:
+            self.desk.page(f"{self.state.rollout}:journal", f"at full exposure without the journal: {error.what}")
+            raise error
         self.desk.page(f"{self.state.rollout}:journal", f"rolling back without the journal: {error.what}")
         await self.roll_back("conductor", f"the journal does not answer: {error.what}")
 
     async def _carry_out(self, action: d.Action) -> None:
         match action:
+            case d.Preflight():
+                raise BadUsage(
+                    f"rollout {self.state.rollout} has not passed preflight: nothing is known to conduct it by",
+                    "start a new one: canary start PLAN --version VERSION",
+                )
             case d.StartPhase(phase):
                 await self.record.decide(e.PhaseStarted(phase=phase))
             case d.Prepare(target):
@@ -123,6 +134,8 @@ class Conductor:
                 await self.record.decide(e.PhasePassed(phase=phase, reason=reason, overridden_by=by))
             case d.RollBack(cause, reason):
                 await self.roll_back(cause, reason)
+            case d.Promote():
+                await self._promote()
 
     # --- people -----------------------------------------------------------------------------------------
 
@@ -197,13 +210,19 @@ class Conductor:
 
     async def _look(self, number: int) -> None:
         phase = self._phase()
-        if self._checks is None:
-            self._checks = await self._open_checks()
-        looked = await self._checks.round(phase.checks)
+        looked = await self._round(phase)
         failed = tuple(c.name for c in looked if c.outcome == "failed")
         passed = sum(c.outcome == "passed" for c in looked)
         done = e.ChecksLooked(phase=phase.name, round=number, passed=passed, failed=failed)
         await self.record.tell(*looked, done)
+
+    async def _round(self, phase: Phase) -> list[e.CheckObserved]:
+        try:
+            if self._checks is None:
+                self._checks = await self._open_checks()
+        except (ProviderError, CredentialError) as error:
+            return [e.CheckObserved(name=c.name, outcome="cannot tell", detail=error.what) for c in phase.checks]
+        return await self._checks.round(phase.checks)
 
     async def _open_checks(self) -> Checks:
         """Through the first target that can be reached by URL: in the plan's order what others call comes first."""
@@ -216,12 +235,14 @@ class Conductor:
     # --- exposure ---------------------------------------------------------------------------------------
 
     async def _raise(self, share: float) -> None:
-        if self.state.takeovers:
+        if self.state.takeovers and self.state.rises(share):
             settled = self.state.took_at + NEW_HOLDER_WAITS
             if self.clock.now() < settled:
                 return await pause(self.clock, min(NEWS_EVERY, settled - self.clock.now()), self.news)
         if self.state.tries:
-            await self.clock.sleep(RAISE_AGAIN_AFTER)
+            await pause(self.clock, RAISE_AGAIN_AFTER, self.news)
+            if self.news.is_set():
+                return None
         await self.soak.warm(self._phase())
         targets = tuple(self.state.release)
         why = f"phase {self.state.phase}"
@@ -254,24 +275,38 @@ class Conductor:
         """Until every target shows exposure 0 (True), or `rollback.within` is over (False, and paged)."""
         verified = await self.retreat.finish()
         if verified:
-            await self._end("rolled_back", self.state.rollback.reason if self.state.rollback else "", True)
-            await self.vault.drop(self.state.rollout)
+            await self._end("rolled_back", self.state.rollback.reason if self.state.rollback else "")
         return verified
 
     async def promote(self) -> None:
-        """Every phase has passed: say so, plan the reviews, free the service."""
+        """Every phase has passed: say so, plan the reviews, free the service.
+
+        Raises Conflict when somebody asked for the way back first: then exposure 0 is sent, and the rollback is to
+        be finished. Raises JournalUnavailable.
+        """
+        state = await self._drive(lambda a: isinstance(a, (d.Done, d.FinishRollback)))
+        if state.rollback:
+            raise Conflict(f"rollout {state.rollout} is rolled back: {state.rollback.reason}")
+        await self._free()
+
+    async def _promote(self) -> None:
         now = self.clock.now()
         due = [e.ReviewDue(offset=o, due=now + o) for o in self.plan.review.after if o not in self.state.reviews]
-        if due:
-            await self.record.decide(*due)
-        await self._end("promoted", "every phase has passed", True)
+        await self.record.decide(*due, self._ended("promoted", "every phase has passed"))
 
-    async def _end(self, outcome: e.Outcome, reason: str, verified: bool) -> None:
+    async def _end(self, outcome: e.Outcome, reason: str) -> None:
         if not self.state.ended:
-            phase = self.state.phase or "preflight"
-            await self.record.insist(e.RolloutEnded(outcome=outcome, phase=phase, reason=reason, verified=verified))
-        # With the journal away the lock stays, and the guard frees it behind the spooled end.
+            await self.record.insist(self._ended(outcome, reason))
+        await self._free()
+
+    def _ended(self, outcome: e.Outcome, reason: str) -> e.RolloutEnded:
+        return e.RolloutEnded(outcome=outcome, phase=self.state.phase or "preflight", reason=reason, verified=True)
+
+    async def _free(self) -> None:
+        """With the journal away the lock stays, and the guard frees it behind the spooled end."""
         with contextlib.suppress(JournalUnavailable):
+            if self.state.rollback:
+                await self.vault.drop(self.state.rollout)
             await self.lease.release()
 
     def _phase(self) -> Phase:
@@ -286,8 +321,9 @@ class Conductor:
         tasks = [asyncio.create_task(work) for work in (self._watch_journal(), self.desk.serve())]
         try:
             yield self
-            await self.desk.drain(2.0)
         finally:
+            # Also when something went wrong: then above all is somebody to be told.
+            await self.desk.drain(2.0)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

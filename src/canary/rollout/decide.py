@@ -182,6 +182,8 @@ def _approval(plan: Plan, phase: Phase, state: State, now: float) -> Action | No
         return RollBack("fail", _reason(state))
     if now >= asked.due:
         return RollBack("approval", f"no approval by {', '.join(asked.missing)} in time")
+    if state.asked and not state.shown:
+        return _ask_for(state.asked, state)
     if plan.grant_approvals:
         return GrantApproval(asked.missing[0])
     return AwaitApproval(asked.missing, asked.due)
@@ -191,14 +193,18 @@ def _in_phase(plan: Plan, phase: Phase, state: State, now: float) -> Action:
     if phase.exposure == 0:
         return _staging(plan, phase, state, now)
     if state.asked != phase.exposure or not state.shown:
-        if state.tries >= RAISE_TRIES:
-            return RollBack("platform", f"the targets did not take {phase.exposure:.0%}: {_unshown(state)}")
-        return Raise(phase.exposure)
+        return _ask_for(phase.exposure, state)
     if phase.duration is None:
         return PassPhase(phase.name, f"every target shows {phase.exposure:.0%}")
     if state.soaking != phase.name:
         return StartSoak(phase.name, now + plan.seconds(phase.duration))
     return _soak(plan, phase, state, now)
+
+
+def _ask_for(share: float, state: State) -> Action:
+    if state.tries >= RAISE_TRIES:
+        return RollBack("platform", f"the targets did not take {share:.0%}: {_unshown(state)}")
+    return Raise(share)
 
 
 def _staging(plan: Plan, phase: Phase, state: State, now: float) -> Action:
@@ -218,7 +224,7 @@ def _staging(plan: Plan, phase: Phase, state: State, now: float) -> Action:
         return WaitUntil(next_look)
     if looks.failing:
         return RollBack("staging", f"staging checks failed: {'; '.join(looks.failing)}")
-    return PassPhase(phase.name, f"{len(looks.last)} checks passed in {looks.round} rounds")
+    return PassPhase(phase.name, f"{looks.told} in {looks.round} rounds")
 
 
 def _soak(plan: Plan, phase: Phase, state: State, now: float) -> Action:

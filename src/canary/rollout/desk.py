@@ -12,10 +12,14 @@ from canary.rollout.events import Event, Paged
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
 
 Journaled = Callable[[Event], Awaitable[None]]
+Queue = asyncio.Queue[Callable[[], Awaitable[None]]]
 
 
 class Desk:
-    """A queue of messages and pages. `journaled` records the receipts of pages."""
+    """Messages and pages, each in a queue of their own: no page waits behind a message.
+
+    `journaled` records the receipts of pages.
+    """
 
     def __init__(
         self,
@@ -30,28 +34,25 @@ class Desk:
         self._updates = updates
         self._page = page
         self._journaled = journaled
-        self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._posts: Queue = asyncio.Queue()
+        self._pages: Queue = asyncio.Queue()
 
     def post(self, message: str) -> None:
         """Tell the rollout's thread, on every route for updates."""
-        self._queue.put_nowait(lambda: self._post(message))
+        self._posts.put_nowait(lambda: self._post(message))
 
     def page(self, incident: str, summary: str) -> None:
         """Wake somebody: route after route until one confirms."""
-        self._queue.put_nowait(lambda: self._page_routes(incident, summary))
+        self._pages.put_nowait(lambda: self._page_routes(incident, summary))
 
     async def serve(self) -> None:
         """Deliver for ever."""
-        while True:
-            work = await self._queue.get()
-            with contextlib.suppress(Exception):
-                await work()
-            self._queue.task_done()
+        await asyncio.gather(_deliver(self._posts), _deliver(self._pages))
 
     async def drain(self, seconds: float) -> None:
         """Wait until everything is delivered, at most so long."""
         with contextlib.suppress(TimeoutError):
-            await within(self.clock, seconds, self._queue.join())
+            await within(self.clock, seconds, asyncio.gather(self._posts.join(), self._pages.join()))
 
     async def _post(self, message: str) -> None:
         for route, notifier in self._updates.items():
@@ -70,3 +71,11 @@ class Desk:
             return await within(self.clock, PROVIDER_TIMEOUT, work)
         except TimeoutError:
             return Receipt(route, False, f"no answer within {PROVIDER_TIMEOUT:.0f} s")
+
+
+async def _deliver(queue: Queue) -> None:
+    while True:
+        work = await queue.get()
+        with contextlib.suppress(Exception):
+            await work()
+        queue.task_done()

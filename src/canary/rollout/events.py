@@ -45,10 +45,15 @@ def parse(entry: Entry) -> Event:
     try:
         return TYPES[entry.type].model_validate(entry.data)
     except (KeyError, ValidationError) as error:
-        raise JournalError(
-            f"line {entry.seq} of {entry.rollout} ({entry.type}) is not understood by this version",
-            "use the version of prefect-canary that wrote it, or a newer one",
-        ) from error
+        raise not_understood(entry) from error
+
+
+def not_understood(entry: Entry) -> JournalError:
+    """The error of a line that another version wrote, or that something else has changed."""
+    return JournalError(
+        f"line {entry.seq} of {entry.rollout} ({entry.type}) is not understood by this version",
+        "use the version of prefect-canary that wrote it, or a newer one",
+    )
 
 
 # --- the rollout itself -------------------------------------------------------------------------------------

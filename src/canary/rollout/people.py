@@ -36,25 +36,37 @@ async def enter(journal: Journal, clock: Clock, rollout: str, decision: e.Decisi
 def possible(state: State, decision: e.Decision) -> None:
     """Raises BadUsage, saying what would be possible instead."""
     match decision:
-        case e.RollbackAsked() | e.AbortAsked() if state.ended and state.ended.outcome == "promoted":
+        case e.RollbackAsked() if state.ended and state.ended.outcome == "promoted":
             return
+        case e.AbortAsked() if state.ended and state.ended.outcome == "promoted":
+            back = f"bring it back with: canary rollback {state.rollout} --reason '…'"
+            raise BadUsage(f"rollout {state.rollout} has ended: promoted, and no conductor is left to abort it", back)
         case _ if state.ended:
             raise BadUsage(f"rollout {state.rollout} has ended: {state.ended.outcome}", "start a new one: canary start")
         case e.ApprovalGiven() | e.ApprovalRejected():
-            _can_approve(state, decision.role)
+            _can_approve(state, decision)
         case e.PromoteAsked() if state.hold is None:
             raise BadUsage(f"rollout {state.rollout} is not held: there is nothing to override", _watch(state))
         case e.ResumeAsked() if state.hold is None:
             raise BadUsage(f"rollout {state.rollout} is not held", _watch(state))
-        case e.ExtendAsked() | e.HoldAsked() if not state.soaking or state.rollback:
-            raise BadUsage(f"rollout {state.rollout} is not in a soak", _watch(state))
+        case e.ExtendAsked() | e.HoldAsked() if not _judging(state):
+            raise BadUsage(f"rollout {state.rollout} is not in the soak of a phase with users", _watch(state))
 
 
-def _can_approve(state: State, role: str) -> None:
-    if state.approval is None:
+def _judging(state: State) -> bool:
+    """Whether the phase that has the users is being judged: elsewhere nothing would come of a hold."""
+    over = state.phase in state.passed or state.stop or state.rollback
+    return state.soaking == state.phase and state.asked > 0 and not over
+
+
+def _can_approve(state: State, decision: e.ApprovalGiven | e.ApprovalRejected) -> None:
+    asked = state.approval
+    if asked is None:
         raise BadUsage(f"rollout {state.rollout} does not wait for an approval now", _watch(state))
-    if role not in state.approval.roles:
-        raise BadUsage(f"phase {state.phase} asks nobody as {role!r}", f"it asks: {', '.join(state.approval.roles)}")
+    if decision.role not in asked.roles:
+        raise BadUsage(f"phase {state.phase} asks nobody as {decision.role!r}", f"it asks: {', '.join(asked.roles)}")
+    if isinstance(decision, e.ApprovalGiven) and decision.subject != asked.subject:
+        raise BadUsage("this approval is for other evidence than is asked about now", _watch(state))
 
 
 def _watch(state: State) -> str:

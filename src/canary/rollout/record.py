@@ -40,20 +40,30 @@ class Record:
         self.listeners: list[Listener] = []
         self._silent_since: float | None = None
         self._spooled = False
+        self._decided_from = 0
         self._one_writer = asyncio.Lock()
 
     async def refresh(self) -> bool:
         """Fold what others appended; whether there was anything. Raises JournalUnavailable."""
-        return self._fold(await self._heard(self.journal.read(self.state.rollout, self.state.seq)))
+        anything = self._fold(await self._heard(self.journal.read(self.state.rollout, self.state.seq)))
+        self._decided_from = self.state.seq
+        return anything
 
     async def newer(self) -> bool:
         """Whether others appended since. Raises JournalUnavailable."""
         return bool(await self._heard(self.journal.read(self.state.rollout, self.state.seq)))
 
     async def decide(self, *events: Event) -> None:
-        """Append what follows from the state as it is. Raises Conflict when it is not so any more."""
+        """Append what follows from the state at the last `refresh`.
+
+        Raises Conflict when anything was journaled since, though it be by this process: a page's receipt that is
+        appended meanwhile may have folded a person's abort.
+        """
         async with self._one_writer:
+            if self.state.seq != self._decided_from:
+                raise Conflict(f"rollout {self.state.rollout} has gone on since this was decided", "decide again")
             await self._append(self._entries(events))
+            self._decided_from = self.state.seq
 
     async def tell(self, *events: Event) -> None:
         """Append facts, whatever was appended in between.
@@ -94,7 +104,7 @@ class Record:
         try:
             entries = await asked
         except JournalUnavailable:
-            self._silent_since = self._silent_since or began
+            self._silent_since = began if self._silent_since is None else self._silent_since
             raise
         self._silent_since = None
         return entries

@@ -74,6 +74,8 @@ class Soak:
             return
         if events:
             await self.record.tell(*events)
+        if not self.record.state.shown:
+            return
         spent = self.clock.monotonic() - began
         await pause(self.clock, self.plan.seconds(BLOCK) - spent, self.news)
 

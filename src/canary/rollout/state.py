@@ -11,6 +11,7 @@ from canary.judge.evidence import Block, Evidence
 from canary.judge.verdict import PhaseVerdict
 from canary.ports import Entry
 from canary.rollout import events as e
+from canary.rollout.looks import Looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +51,6 @@ class Rollback:
     started_at: float
     verified: bool = False
     unverified_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Looks:
-    """The rounds of checks in this phase; `last` holds each check's newest outcome and detail."""
-
-    round: int = 0
-    at: float = 0.0
-    last: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-
-    @property
-    def failing(self) -> tuple[str, ...]:
-        good = ("passed", "skipped")
-        return tuple(f"{name}: {detail}" for name, (outcome, detail) in self.last.items() if outcome not in good)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +109,32 @@ class State:
         """Whether users may be on the candidate: asked, or asked and not yet seen."""
         return self.asked > 0 or self.raise_open
 
+    @property
+    def at_full(self) -> bool:
+        """Everybody is on the candidate, it was judged good, and nobody asked for the way back."""
+        return self.exposed_phase in self.passed and self.asked == 1 and not (self.stop or self.rollback)
+
+    def rises(self, share: float) -> bool:
+        """Whether asking for the share may put more users on the candidate than the last look showed there."""
+        seen = [self.targets.get(name) for name in self.release]
+        return not all(s and s.observed is not None and s.observed >= share for s in seen)
+
 
 def fold(state: State, entries: Iterable[Entry]) -> State:
-    """The state after these lines. Lines at or before `state.seq` are passed over."""
+    """The state after these lines; those at or before `state.seq` are passed over. Raises JournalError."""
     for entry in entries:
         if entry.seq > state.seq:
-            state = replace(apply(e.parse(entry), state, entry.at), seq=entry.seq)
+            state = replace(_after(entry, state), seq=entry.seq)
     return state
+
+
+def _after(entry: Entry, state: State) -> State:
+    event = e.parse(entry)
+    try:
+        return apply(event, state, entry.at)
+    except Exception as error:
+        # Blocks and verdicts check themselves, each in its own words.
+        raise e.not_understood(entry) from error
 
 
 @singledispatch
@@ -136,10 +142,6 @@ def apply(event: e.Event, state: State, at: float) -> State:
     """One event's effect. Events that only tell (prepare intents, check rows, posts) change nothing."""
     del event, at
     return state
-
-
-def _with(mapping: Mapping[str, object], **more: object) -> Mapping[str, object]:
-    return {**mapping, **more}
 
 
 @apply.register
@@ -205,8 +207,9 @@ def _(event: e.ApprovalAsked, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.ApprovalGiven, state: State, at: float) -> State:
+    """Counts for its subject alone, and in time: a conductor may have been away at the deadline."""
     asked = state.approval
-    if asked is None or asked.subject != event.subject or event.role not in asked.roles:
+    if asked is None or asked.subject != event.subject or event.role not in asked.roles or at > asked.due:
         return state
     return replace(state, approval=replace(asked, given={**asked.given, event.role: event.by}))
 
@@ -265,9 +268,13 @@ def _(event: e.SoakStarted, state: State, at: float) -> State:
 @apply.register
 def _(event: e.Sampled, state: State, at: float) -> State:
     block = Block.from_data(event.block)
+    evidence = state.evidence.add(block)
+    if evidence is state.evidence:
+        # A repetition: spooled, although its append was stored and only the answer lost.
+        return state
     return replace(
         state,
-        evidence=state.evidence.add(block),
+        evidence=evidence,
         sampled_at=block.at,
         bad_requests=state.bad_requests + block.bad_served,
     )
@@ -295,7 +302,7 @@ def _(event: e.PhaseExtended, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.HoldStarted, state: State, at: float) -> State:
-    return replace(state, hold=Hold(at, event.until, event.reason))
+    return replace(state, hold=Hold(at, event.until, event.reason), acknowledged=False)
 
 
 @apply.register
@@ -354,16 +361,19 @@ def _(event: e.RollbackStarted, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.RollbackVerified, state: State, at: float) -> State:
-    assert state.rollback is not None
-    return replace(state, targets={**state.targets, **event.targets}, rollback=replace(state.rollback, verified=True))
+    rollback = replace(_rollback(state, at), verified=True)
+    return replace(state, targets={**state.targets, **event.targets}, rollback=rollback)
 
 
 @apply.register
 def _(event: e.RollbackUnverified, state: State, at: float) -> State:
-    assert state.rollback is not None
-    return replace(
-        state, targets={**state.targets, **event.targets}, rollback=replace(state.rollback, unverified_at=at)
-    )
+    rollback = replace(_rollback(state, at), unverified_at=at)
+    return replace(state, targets={**state.targets, **event.targets}, rollback=rollback)
+
+
+def _rollback(state: State, at: float) -> Rollback:
+    """Its start may wait in the spool of a machine that is gone: what was seen is told all the same."""
+    return state.rollback or Rollback("conductor", "the line that says why was not journaled", at)
 
 
 @apply.register

@@ -119,6 +119,11 @@ def _(event: e.Decision, state: State) -> str:
 
 
 @_say.register
+def _(event: e.PageAcknowledged, state: State) -> str:
+    return f"{event.by} looks after the page: {event.reason}"
+
+
+@_say.register
 def _(event: e.RollbackStarted, state: State) -> str:
     return f"ROLLING BACK: {event.reason}"
 

@@ -1,0 +1,189 @@
+"""The guard of several services: each in time, none in the way of another, and nothing written in vain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from canary.errors import BadUsage
+from canary.guard import EXPIRED_FOR, Guard
+from canary.ports import Release, StoredPlan
+from canary.rollout import events as e
+from canary.rollout.by_hand import bring_back
+from canary.testing.fakes import FakePlatform, FakeTarget
+
+LEASE = 20.0
+
+
+async def die(world: Any, task: asyncio.Task[Any]) -> None:
+    """Killed on the spot: its lease stays to run out."""
+    rows = dict(world.journal._locks)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    world.journal._locks.update(rows)
+
+
+@contextlib.asynccontextmanager
+async def guarding(world: Any, opener: Any) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(Guard(world.stores, opener).watch())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture(autouse=True)
+def another_process(monkeypatch: pytest.MonkeyPatch, world: Any) -> None:
+    """Each taking of a lock is by another process than the one before: a guard is never the conductor itself."""
+    numbers = iter(range(1000))
+    monkeypatch.setattr("canary.rollout.conducting.holder", lambda: f"process-{next(numbers)}")
+
+
+class Blog:
+    """A second service whose conductor is dead: 10 % of its users are on the candidate."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        self.platform = FakePlatform(world.clock, "1.0.0")
+        self.opener = replace(world.opener, block=self._block)
+
+    def _block(self, ref: str, fields: Mapping[str, Any]) -> object:
+        return FakeTarget(self.platform) if ref == "envoy/blog" else self.world.opener.block(ref, fields)
+
+    async def dies(self) -> None:
+        """Its last lines, and a lease that runs out 20 s from now."""
+        world, now = self.world, self.world.clock.now()
+        document = {
+            **world.document,
+            "name": "blog",
+            "service": "blog",
+            "targets": {"app": {"use": "envoy/blog"}},
+        }
+        await world.journal.store_plan(StoredPlan("b" * 64, "blog", "blog", json.dumps(document)))
+        await world.vault.seal("r2", {ref: {"token": "s3cret-value"} for ref in world.plan.block_refs()} | SEALED)
+        await self.target.prepare(Release("2.0.0", "1.0.0"))
+        self.platform.change_by_hand(0.1)
+        release = {"app": e.Identities(candidate="2.0.0", stable="1.0.0")}
+        seen = {"app": e.Shown(answer="yes", observed=0.1, detail="")}
+        lines: list[e.Event] = [
+            e.RolloutStarted(
+                plan="blog", plan_hash="b" * 64, service="blog", version="2.0.0", requested_by="Ann", how="a test"
+            ),
+            e.ConductorTook(holder="dead", epoch=1, lease_seconds=LEASE),
+            e.PreflightPassed(release=release, stable_version="1.0.0", sealed=()),
+            e.PhaseStarted(phase="canary"),
+            e.ExposureIntended(share=0.1, targets=("app",), why="phase canary"),
+            e.ExposureObserved(share=0.1, targets=seen),
+        ]
+        await world.journal.append("r2", 0, [line.entry(now) for line in lines])
+        await world.journal.take("blog", "r2", "dead", now, LEASE)
+
+    @property
+    def target(self) -> FakeTarget:
+        return FakeTarget(self.platform)
+
+
+SEALED = {"envoy/blog": {"token": "s3cret-value"}}
+
+
+@pytest.mark.parametrize("later", [0.0, 60.0])
+async def test_a_recovery_that_lasts_delays_no_other(world: Any, later: float) -> None:
+    """One service cannot be brought back, its platform is away: another's dead conductor is replaced all the same,
+    5 s after its lease, whether it died with the first or while that was being tried."""
+    blog = Blog(world)
+    task = world.start()
+    await world.in_canary()
+    world.platforms["web"].unreachable = True
+    await die(world, task)
+    async with guarding(world, blog.opener):
+        await world.clock.sleep(later)
+        await blog.dies()
+        await world.clock.sleep(LEASE + EXPIRED_FOR)
+        assert blog.platform.share() == 0.1
+        await world.clock.sleep(2)
+        assert blog.platform.share() == 0.0
+
+
+async def test_who_cannot_open_the_vault_writes_nothing(world: Any) -> None:
+    """The key is wrong, or nothing is sealed: the guard tries again, and neither lines nor epochs pile up."""
+    task = world.start()
+    await world.in_canary()
+    await die(world, task)
+    sealed = await world.vault.open("r1")
+    await world.vault.drop("r1")
+    async with guarding(world, world.opener):
+        lines = len(await world.lines())
+        await world.clock.sleep(120)
+        assert len(await world.lines()) == lines
+        assert (await world.journal.locks())[0].epoch == 1
+        await world.vault.seal("r1", sealed)
+        assert (await world.until(lambda s: s.ended is not None, 120)).ended.outcome == "rolled_back"
+
+
+async def test_a_broken_journal_of_one_rollout_ends_no_guard(world: Any) -> None:
+    """A line that nobody understands stops the recovery of its rollout, and of no other."""
+    blog = Blog(world)
+    task = world.start()
+    await world.in_canary()
+    await die(world, task)
+    world.journal._lines["r1"][-1] = replace(world.journal._lines["r1"][-1], type="from_the_future")
+    await blog.dies()
+    async with guarding(world, blog.opener) as guard:
+        await world.clock.sleep(LEASE + EXPIRED_FOR + 2)
+        assert blog.platform.share() == 0.0
+        assert not guard.done()
+
+
+async def test_an_ended_rollout_that_kept_its_lock_is_only_freed(world: Any, ended: Any, person: Any) -> None:
+    """Its conductor died between the last line and the lock: credentials go, the service is free, nothing is sent."""
+    task = world.start()
+    await world.in_canary()
+    rows, sealed = dict(world.journal._locks), await world.vault.open("r1")
+    await world.says(e.AbortAsked(**person()))
+    await ended(task)
+    world.journal._locks.update(rows)
+    await world.vault.seal("r1", sealed)
+    sent = len(world.sent())
+    await world.clock.sleep(LEASE + EXPIRED_FOR)
+    assert await Guard(world.stores, world.opener).look() == ["r1"]
+    assert await world.journal.locks() == ()
+    assert len(world.sent()) == sent
+    assert (await world.types()).count("rollback_verified") == 1
+    with pytest.raises(Exception, match="no credentials are sealed"):
+        await world.vault.open("r1")
+
+
+@pytest.mark.parametrize("undone", [False, True])
+async def test_what_a_later_rollout_built_upon_is_not_brought_back(
+    world: Any, ended: Any, person: Any, undone: bool
+) -> None:
+    """A later rollout of the service stands on the promoted one: by hand only that one can be brought back, unless
+    it has been rolled back itself."""
+    task = world.start()
+    await world.approve("owner", "lead")
+    await ended(task)
+    release = {"api": e.Identities(candidate="3.0.0", stable="2.0.0")}
+    lines: list[e.Event] = [
+        e.RolloutStarted(
+            plan="spring", plan_hash="a" * 64, service="shop", version="3.0.0", requested_by="Ann", how="a test"
+        ),
+        e.PreflightPassed(release=release, stable_version="2.0.0", sealed=()),
+    ]
+    if undone:
+        lines.append(e.RolloutEnded(outcome="rolled_back", phase="canary", reason="bad", verified=True))
+    await world.journal.append("r2", 0, [line.entry(world.clock.now()) for line in lines])
+    back = bring_back(world.stores, "r1", e.RollbackAsked(**person()), world.opener)
+    if undone:
+        assert (await back).ended.outcome == "rolled_back"
+        return
+    with pytest.raises(BadUsage, match="canary rollback r2"):
+        await back
+    assert world.shares() == [1.0, 1.0]
+    assert (await world.state()).ended.outcome == "promoted"
