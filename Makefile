@@ -29,8 +29,7 @@ test: setup services
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	# The browser's walk through the Prefect UI is `make screenshots`: its waits are not yet steady on a busy machine.
-	$(BIN)/python -m pytest --ignore=tests/prefect/test_ui.py
+	$(BIN)/python -m pytest
 
 # The README's pictures of the Prefect UI, taken by the tests that click through it.
 screenshots: setup services

@@ -60,9 +60,18 @@ class Place:
         output, _ = await asyncio.wait_for(process.communicate(), SLOW)
         return process.returncode or 0, output.decode()
 
+    async def call(self, method: str, path: str, **body: Any) -> httpx.Response:
+        """The API's answer. Asked again while a server on SQLite is too busy (503), as Prefect's own client does."""
+
+        async def look() -> httpx.Response | None:
+            answer = await self.http.request(method, f"{self.ui}/api/{path}", json=body if method == "POST" else None)
+            return None if answer.status_code == 503 else answer
+
+        return await until(look, f"an answer to {method} {path}")
+
     async def ask(self, path: str, **body: Any) -> Any:
         """The API's answer to a POST."""
-        answer = await self.http.post(f"{self.ui}/api/{path}", json=body)
+        answer = await self.call("POST", path, **body)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -74,7 +83,7 @@ class Place:
         return found
 
     async def deployment(self, name: str) -> Any:
-        answer = await self.http.get(f"{self.ui}/api/deployments/name/{name}")
+        answer = await self.call("GET", f"deployments/name/{name}")
         return answer.json() if answer.status_code == 200 else None
 
     async def start(self, deployment: str, **parameters: str) -> str:
@@ -84,7 +93,7 @@ class Place:
         return str(run["id"])
 
     async def flow_run(self, run: str) -> Any:
-        return (await self.http.get(f"{self.ui}/api/flow_runs/{run}")).json()
+        return (await self.call("GET", f"flow_runs/{run}")).json()
 
     async def ended(self, run: str) -> Any:
         """The run's final state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -39,6 +40,22 @@ async def test_a_plan_is_deployed_with_the_shared_deployments(server: Place) -> 
     phase1 = await server.deployment("rollout/phase1")
     assert phase1["parameters"] == {"plan": plan_hash}
     assert "2. canary: 10% of users on the candidate for 30m" in phase1["description"]
+
+
+async def test_prefect_deploy_makes_what_canary_deploy_makes(server: Place, tmp_path: Path) -> None:
+    """With the hash in CANARY_PLAN, from any folder: the same deployments, by module, with nothing to fetch."""
+    plan_hash = await deployed_by_canary(server)
+    made = {name: await server.deployment(name) for name in ALL}
+    for found in made.values():
+        await server.call("DELETE", f"deployments/{found['id']}")
+    there = dataclasses.replace(server, env={**server.env, "CANARY_PLAN": plan_hash})
+    code, output = await there.run(*DEPLOY, cwd=tmp_path)
+    assert code == 0, output
+    for name, before in made.items():
+        found = await server.deployment(name)
+        for field in ("entrypoint", "parameters", "parameter_openapi_schema", "work_pool_name", "tags"):
+            assert found[field] == before[field], (name, field)
+        assert not found["pull_steps"]
 
 
 async def test_prefect_deploy_without_the_plans_hash_is_refused(server: Place, tmp_path: Path) -> None:

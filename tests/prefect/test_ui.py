@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,13 @@ CHROMIUM = (
     "--disable-sync",
 )
 PATIENCE_MS = 60_000
+Look = Callable[[], Awaitable[Any]]
+LOOSER = (
+    ("p95 < 200ms", "p95 < 2s"),
+    ("p95 < 20ms", "p95 < 1s"),
+    ("> 20% over baseline", "> 300% over baseline"),
+)
+"""Latencies of a machine that draws the Prefect UI meanwhile: these tests are not about the judge."""
 COLUMNS = ("criterion", "value", "limit", "samples", "verdict")
 
 
@@ -56,6 +63,14 @@ async def open_run(page: Page, up: Place, run: str) -> None:
     await page.get_by_text("Task Runs", exact=True).click()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def phase1(up: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """rollout/phase1 with the looser limits; as it is shipped for the README's pictures."""
+    if "SCREENSHOTS" not in os.environ:
+        code, output = await up.run("canary", "deploy", str(plan_in(tmp_path_factory.mktemp("plan"))))
+        assert code == 0, output
+
+
 async def picture(page: Page, name: str) -> None:
     """A picture for the README, when SCREENSHOTS names a folder (make screenshots)."""
     if folder := os.environ.get("SCREENSHOTS"):
@@ -78,18 +93,46 @@ async def open_form(page: Page, up: Place, deployment: str) -> None:
     await page.get_by_role("button", name="Submit").wait_for()
 
 
+async def press(page: Page, up: Place, click: Callable[[], Awaitable[None]], seen: Look, what: str) -> Any:
+    """Click until `seen` sees the effect: a busy server on SQLite answers 503; the UI says so, people click again."""
+    refused = page.get_by_text("Oops. Something went wrong.").first
+
+    async def look() -> Any:
+        if (effect := await seen()) is not None or not await refused.is_visible():
+            return effect
+        await refused.wait_for(state="hidden")
+        return await click()
+
+    await click()
+    return await up.until(look, what)
+
+
 async def submit(page: Page, up: Place, deployment: str, **typed: str) -> Any:
     """Type into the open form and send it off; the flow run that came of it."""
     for name, text in typed.items():
         await field(page, name).locator("textarea").fill(text)
-    await page.get_by_role("button", name="Submit").click()
     found = await up.deployment(deployment)
 
-    async def look() -> Any:
+    async def made() -> Any:
         runs = await up.ask("flow_runs/filter", deployments={"id": {"any_": [found["id"]]}})
         return next((run for run in runs if typed.items() <= run["parameters"].items()), None)
 
-    return await up.until(look, f"a run of {deployment} with {typed}")
+    button = page.get_by_role("button", name="Submit")
+    return await press(page, up, button.click, made, f"a run of {deployment} with {typed}")
+
+
+async def cancel(page: Page, up: Place, run: str) -> None:
+    """Cancel on the run's page, and Confirm."""
+
+    async def click() -> None:
+        await page.get_by_role("button", name="Cancel").click()
+        await page.get_by_role("button", name="Confirm").click()
+
+    async def begun() -> bool | None:
+        return True if (await up.flow_run(run))["state"]["type"] in ("CANCELLING", "CANCELLED") else None
+
+    await page.goto(f"{up.ui}/runs/flow-run/{run}")
+    await press(page, up, click, begun, f"run {run} to be cancelled")
 
 
 async def state_when(up: Place, rollout: str, holds: Callable[[State], bool], what: str) -> State:
@@ -123,14 +166,26 @@ async def weights(up: Place) -> dict[str, int]:
     return {layer: shares[status["candidate"]] for layer, shares in status["weights"].items()}
 
 
-def asking(folder: Path) -> Path:
-    """The demo's plan with a short staging, whose go-live nobody grants but people."""
+def plan_in(folder: Path, **changes: tuple[str, str]) -> Path:
+    """The demo's plan in files of our own, each change made once; the file to deploy."""
     plans = files("canary.plans")
-    base = (plans / "phase1.yaml").read_text().replace("name: phase1", "name: asking").replace("30m", "10m", 1)
-    overlay = (plans / "demo.yaml").read_text().replace("phase1.yaml", "asking.yaml")
-    (folder / "asking.yaml").write_text(base)
-    (folder / "local.yaml").write_text(overlay.replace("grant_approvals: true", ""))
-    return folder / "local.yaml"
+    texts = {name: (plans / name).read_text() for name in ("phase1.yaml", "demo.yaml")}
+    for old, new in (*LOOSER, *changes.values()):
+        (name,) = [name for name, text in texts.items() if old in text]
+        texts[name] = texts[name].replace(old, new, 1)
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return folder / "demo.yaml"
+
+
+def asking(folder: Path) -> Path:
+    """A plan with a short staging, whose go-live nobody grants but people."""
+    return plan_in(
+        folder,
+        name=("name: phase1", "name: asking"),
+        staging=("for: 30m", "for: 10m"),
+        grant=("grant_approvals: true", ""),
+    )
 
 
 async def waiting_for_go_live(up: Place, folder: Path, version: str) -> str:
@@ -164,7 +219,7 @@ async def test_a_rollout_started_in_the_form_can_be_watched_and_is_promoted(page
     await page.get_by_text(shown["canary"]["key"], exact=True).first.click()
     for column in COLUMNS:
         await expect(page.get_by_role("columnheader", name=column).first).to_be_visible()
-    await expect(page.get_by_text("api_latency: p95 < 200ms")).to_be_visible()
+    await expect(page.get_by_text("http_errors: < 1%")).to_be_visible()
     await expect(page.get_by_text("docflow 2.1.0: canary at 10%").first).to_be_visible()
 
     assert (await up.ended(run["id"]))["name"] == "Promoted"
@@ -183,9 +238,7 @@ async def test_cancel_in_the_ui_rolls_back(page: Page, up: Place) -> None:
     rollout = f"rollout-{run_id[:8]}"
     await state_when(up, rollout, in_canary, "in its canary")
     assert set((await weights(up)).values()) == {1000}
-    await page.goto(f"{up.ui}/runs/flow-run/{run_id}")
-    await page.get_by_role("button", name="Cancel").click()
-    await page.get_by_role("button", name="Confirm").click()
+    await cancel(page, up, run_id)
 
     ended = await up.ended(run_id)
     state, entries = await up.journal(rollout)
