@@ -18,16 +18,14 @@ from canary.ports import Entry
 from canary.rollout.state import State
 
 if TYPE_CHECKING:
-    from .conftest import Place
+    from .conftest import Place, PlanIn
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PLAN = Path(__file__).parents[2] / "plans" / "demo.yaml"
 
-
-async def _mid_canary(up: Place) -> str:
+async def _mid_canary(up: Place, plan: Path) -> str:
     """A rollout with users on the candidate, seen on every target."""
-    code, output = await up.run("canary", "start", str(PLAN), "--version", "2.1.0", "--json")
+    code, output = await up.run("canary", "start", str(plan), "--version", "2.1.0", "--json")
     assert code == 0, output
     rollout: str = json.loads(output.splitlines()[-1])["rollout"]
 
@@ -56,9 +54,9 @@ def _conductor(entries: list[Entry]) -> int:
     return int(holders[-1].rpartition(":")[2])
 
 
-async def test_a_killed_conductor_is_replaced_by_the_guard(up: Place) -> None:
+async def test_a_killed_conductor_is_replaced_by_the_guard(up: Place, plan_in: PlanIn, tmp_path: Path) -> None:
     """kill -9 of the flow's process in mid-canary: exposure 0 on every target, by another process, journaled."""
-    rollout = await _mid_canary(up)
+    rollout = await _mid_canary(up, plan_in(tmp_path))
     _, entries = await up.journal(rollout)
     os.kill(dead := _conductor(entries), signal.SIGKILL)
     state, entries = await _ended(up, rollout)
@@ -71,9 +69,9 @@ async def test_a_killed_conductor_is_replaced_by_the_guard(up: Place) -> None:
     assert [entry.epoch for entry in entries if entry.type == "rollback_verified"] == [2]
 
 
-async def test_journal_and_vault_are_enough_to_roll_back(up: Place, tmp_path: Path) -> None:
+async def test_journal_and_vault_are_enough_to_roll_back(up: Place, plan_in: PlanIn, tmp_path: Path) -> None:
     """Prefect's server killed and its database moved away: a process that is given two settings goes back."""
-    rollout = await _mid_canary(up)
+    rollout = await _mid_canary(up, plan_in(tmp_path))
     home = Path(up.env["CANARY_HOME"])
     port = up.ui.rpartition(":")[2]
     server = next(

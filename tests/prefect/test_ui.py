@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from canary.rollout import events as e
 from canary.rollout.state import State
 
 if TYPE_CHECKING:
-    from .conftest import Place
+    from .conftest import Place, PlanIn
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,12 +32,6 @@ CHROMIUM = (
 )
 PATIENCE_MS = 60_000
 Look = Callable[[], Awaitable[Any]]
-LOOSER = (
-    ("p95 < 200ms", "p95 < 2s"),
-    ("p95 < 20ms", "p95 < 1s"),
-    ("> 20% over baseline", "> 300% over baseline"),
-)
-"""Latencies of a machine that draws the Prefect UI meanwhile: these tests are not about the judge."""
 COLUMNS = ("criterion", "value", "limit", "samples", "verdict")
 
 
@@ -64,8 +57,8 @@ async def open_run(page: Page, up: Place, run: str) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
-async def phase1(up: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """rollout/phase1 with the looser limits; as it is shipped for the README's pictures."""
+async def phase1(up: Place, plan_in: PlanIn, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """rollout/phase1 for a busy machine; as it is shipped for the README's pictures."""
     if "SCREENSHOTS" not in os.environ:
         code, output = await up.run("canary", "deploy", str(plan_in(tmp_path_factory.mktemp("plan"))))
         assert code == 0, output
@@ -166,31 +159,14 @@ async def weights(up: Place) -> dict[str, int]:
     return {layer: shares[status["candidate"]] for layer, shares in status["weights"].items()}
 
 
-def plan_in(folder: Path, **changes: tuple[str, str]) -> Path:
-    """The demo's plan in files of our own, each change made once; the file to deploy."""
-    plans = files("canary.plans")
-    texts = {name: (plans / name).read_text() for name in ("phase1.yaml", "demo.yaml")}
-    for old, new in (*LOOSER, *changes.values()):
-        (name,) = [name for name, text in texts.items() if old in text]
-        texts[name] = texts[name].replace(old, new, 1)
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-    return folder / "demo.yaml"
+def asking(plan_in: PlanIn, folder: Path) -> Path:
+    """A plan whose go-live nobody grants but people."""
+    return plan_in(folder, ("name: phase1", "name: asking"), ("grant_approvals: true", ""))
 
 
-def asking(folder: Path) -> Path:
-    """A plan with a short staging, whose go-live nobody grants but people."""
-    return plan_in(
-        folder,
-        name=("name: phase1", "name: asking"),
-        staging=("for: 30m", "for: 10m"),
-        grant=("grant_approvals: true", ""),
-    )
-
-
-async def waiting_for_go_live(up: Place, folder: Path, version: str) -> str:
+async def waiting_for_go_live(up: Place, plan: Path, version: str) -> str:
     """Start a rollout of the asking plan from the command line; its id, when it waits for people."""
-    code, output = await up.run("canary", "start", str(asking(folder)), "--version", version, "--json")
+    code, output = await up.run("canary", "start", str(plan), "--version", version, "--json")
     assert code == 0, output
     rollout = str(json.loads(output.splitlines()[-1])["rollout"])
     await state_when(up, rollout, lambda s: s.approval is not None, "waiting for approval")
@@ -261,9 +237,9 @@ async def test_cancel_in_the_ui_rolls_back(page: Page, up: Place) -> None:
     await picture(page, "rollback")
 
 
-async def test_people_approve_and_abort_from_the_ui(page: Page, up: Place, tmp_path: Path) -> None:
+async def test_people_approve_and_abort_from_the_ui(page: Page, up: Place, plan_in: PlanIn, tmp_path: Path) -> None:
     """A go-live waits for both roles, one in the UI and one on the command line; an abort in the UI ends the canary."""
-    rollout = await waiting_for_go_live(up, tmp_path, "2.3.0")
+    rollout = await waiting_for_go_live(up, asking(plan_in, tmp_path), "2.3.0")
     said = {"rollout": rollout, "by": "Ada", "reason": "the numbers are good"}
     await open_form(page, up, "approve/approve")
     await expect(field(page, "role")).to_contain_text("as the plan names it")
@@ -289,9 +265,11 @@ async def test_people_approve_and_abort_from_the_ui(page: Page, up: Place, tmp_p
     assert (state.ended.outcome, state.ended.reason) == ("rolled_back", "abort by Ada: a customer called")
 
 
-async def test_a_rollback_asked_through_the_api_ends_the_rollout_for_good(up: Place, tmp_path: Path) -> None:
+async def test_a_rollback_asked_through_the_api_ends_the_rollout_for_good(
+    up: Place, plan_in: PlanIn, tmp_path: Path
+) -> None:
     """roll-back is journaled and done; Retry on the ended run afterwards says so and changes nothing."""
-    rollout = await waiting_for_go_live(up, tmp_path, "2.4.0")
+    rollout = await waiting_for_go_live(up, asking(plan_in, tmp_path), "2.4.0")
     wrong = await up.start("approve/approve", rollout=rollout, role="nobody", by="Ada", reason="yes")
     asked = await up.start("roll-back/roll-back", rollout=rollout, by="Bob", reason="not today")
     ended = await up.ended(asked)
