@@ -31,6 +31,8 @@ NEWS_EVERY = 1.0
 PREPARE_TRIES = 3
 PAGE_AGAIN_AFTER = 300.0
 """Seconds between two pages of the same hold; never scaled."""
+COLLECTS_WITHIN = 2 * d.LOOK_EVERY
+"""Seconds of plan time in which a metric of the candidate must have grown."""
 RAISE_AGAIN_AFTER = 3.0
 """Seconds between two tries to raise: all of them together outlast the slowest published rate, 5 s (design I4)."""
 
@@ -230,7 +232,8 @@ class Conductor:
             access = self._access.get(name) or await self._reach(name)
             if access.url:
                 break
-        return Checks(self.clock, self.adapters.probe, access, self.adapters.bearers, self.plan.without)
+        fresh = self.plan.seconds(COLLECTS_WITHIN)
+        return Checks(self.clock, self.adapters.probe, access, self.adapters.bearers, self.plan.without, fresh)
 
     # --- exposure ---------------------------------------------------------------------------------------
 
