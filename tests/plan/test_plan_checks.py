@@ -144,6 +144,15 @@ def test_a_page_route_must_be_able_to_wake_somebody(plan_file: Write, monkeypatc
     assert problems(plan_file({})) == ["notify.page[0]: kind terminal cannot wake anybody; valid values: slack"]
 
 
+def test_a_plan_that_can_wake_nobody_is_refused(plan_file: Write) -> None:
+    """Without the key, or with nobody in it: it names the key, what belongs there, and who can wake somebody."""
+    assert problems(plan_file({"notify": {"updates": ["slack/sre"]}})) == ["notify: the required key 'page' is missing"]
+    assert problems(plan_file({"notify.page": []})) == [
+        "notify.page: a plan needs somebody to wake: name at least one block of a kind that can, "
+        "such as [slack/oncall]; valid kinds: terminal, slack"
+    ]
+
+
 def test_problems_of_different_parts_come_together(plan_file: Write) -> None:
     """One run tells all of them, in the order of the file."""
     edits = {"traffic": "x", "phases.1.exposure": "0%", "arms.baseline": {"version": "{candidate}"}, "notify.page": []}
