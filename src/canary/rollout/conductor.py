@@ -19,6 +19,7 @@ from canary.rollout.checks import Checks
 from canary.rollout.desk import Desk
 from canary.rollout.effects import raise_all, shown
 from canary.rollout.lease import NEW_HOLDER_WAITS, Lease
+from canary.rollout.pager import Pager
 from canary.rollout.record import RETRY_EVERY, Record
 from canary.rollout.retreat import Retreat
 from canary.rollout.soak import Soak
@@ -29,8 +30,6 @@ from canary.rollout.words import say
 NEWS_EVERY = 1.0
 """Seconds between two looks for people's entries: an abort is seen within this."""
 PREPARE_TRIES = 3
-PAGE_AGAIN_AFTER = 300.0
-"""Seconds between two pages of the same hold; never scaled."""
 RAISE_AGAIN_AFTER = 3.0
 """Seconds between two tries to raise: all of them together outlast the slowest published rate, 5 s (design I4)."""
 
@@ -48,12 +47,14 @@ class Conductor:
         self.vault = vault
         self.clock: Clock = record.clock
         self.news = asyncio.Event()
-        self.desk = Desk(self.clock, record.state.rollout, adapters.updates, adapters.page, record.tell)
-        self.retreat = Retreat(plan, record, lease, adapters.targets, self.desk)
+        self.desk = Desk(
+            self.clock, record.state.rollout, adapters.updates, adapters.page, record.tell, record.state.threads
+        )
+        self.pager = Pager(record, self.desk)
+        self.retreat = Retreat(plan, record, lease, adapters.targets)
         self.soak = Soak(plan, record, adapters, judge, self.retreat, self.news)
         self._access: dict[str, Access] = {}
         self._checks: Checks | None = None
-        self._reminded_at = float("-inf")
 
     @property
     def state(self) -> State:
@@ -86,21 +87,11 @@ class Conductor:
             except Conflict:
                 continue
             except JournalUnavailable as error:
-                if self.record.too_silent:
-                    await self._go_blind(error)
+                # At full, where all was judged good, users stay, and the pager pages until the journal is back.
+                if self.record.too_silent and not self.state.at_full:
+                    await self.roll_back("conductor", f"the journal does not answer: {error.what}")
                     return self.state
                 await self.clock.sleep(RETRY_EVERY)
-
-    async def _go_blind(self, error: JournalUnavailable) -> None:
-        """Without a journal nothing may go on: users are taken off the candidate, and somebody is woken.
-
-        At full, where all was judged good, they stay: raises the error.
-        """
-        if self.state.at_full:
-            self.desk.page(f"{self.state.rollout}:journal", f"at full exposure without the journal: {error.what}")
-            raise error
-        self.desk.page(f"{self.state.rollout}:journal", f"rolling back without the journal: {error.what}")
-        await self.roll_back("conductor", f"the journal does not answer: {error.what}")
 
     async def _carry_out(self, action: d.Action) -> None:
         match action:
@@ -122,14 +113,13 @@ class Conductor:
             case d.Look(number):
                 await self._look(number)
             case d.Tick():
-                self._remind()
                 await self.soak.tick()
             case d.WaitUntil(at):
                 await pause(self.clock, min(NEWS_EVERY, at - self.clock.now()), self.news)
             case d.Extend(due, reason):
                 await self.record.decide(e.PhaseExtended(phase=self.state.phase, due=due, reason=reason))
             case d.StartHold(until, reason):
-                await self._hold(until, reason)
+                await self.record.decide(e.HoldStarted(phase=self.state.phase, until=until, reason=reason))
             case d.PassPhase(phase, reason, by):
                 await self.record.decide(e.PhasePassed(phase=phase, reason=reason, overridden_by=by))
             case d.RollBack(cause, reason):
@@ -168,21 +158,6 @@ class Conductor:
         for entry in await self.record.journal.read(self.state.rollout):
             digest.update(f"{entry.seq} {entry.type} {entry.data!r}\n".encode())
         return digest.hexdigest()
-
-    async def _hold(self, until: float, reason: str) -> None:
-        phase = self.state.phase
-        await self.record.decide(e.HoldStarted(phase=phase, until=until, reason=reason))
-        self.desk.page(f"{self.state.rollout}:hold", f"{phase} is held at {self.state.asked:.0%}: {reason}")
-
-    def _remind(self) -> None:
-        """A hold pages again until somebody says that they have seen it (promise I7)."""
-        hold, now = self.state.hold, self.clock.now()
-        if hold is None or self.state.acknowledged:
-            return
-        incident = f"{self.state.rollout}:hold"
-        if now - max(self._reminded_at, self.state.paged.get(incident, hold.since)) >= PAGE_AGAIN_AFTER:
-            self._reminded_at = now
-            self.desk.page(incident, f"{self.state.phase} is still held: {hold.reason}")
 
     # --- the candidate ----------------------------------------------------------------------------------
 
@@ -318,11 +293,12 @@ class Conductor:
     async def alive(self) -> AsyncIterator[Conductor]:
         """Looks for people's entries and delivers messages meanwhile."""
         self.record.listeners.append(self._tell_people)
-        tasks = [asyncio.create_task(work) for work in (self._watch_journal(), self.desk.serve())]
+        tasks = [asyncio.create_task(work) for work in (self._watch_journal(), self.pager.watch(), self.desk.serve())]
         try:
             yield self
         finally:
             # Also when something went wrong: then above all is somebody to be told.
+            self.pager.look()
             await self.desk.drain(2.0)
             for task in tasks:
                 task.cancel()
@@ -342,3 +318,4 @@ class Conductor:
     def _tell_people(self, state: State, event: e.Event) -> None:
         if message := say(state, event):
             self.desk.post(message)
+        self.pager.look()

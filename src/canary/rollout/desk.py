@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 
-from canary.ports import Clock, Notifier, Receipt
-from canary.rollout.events import Event, Paged
+from canary.ports import NOTHING, Clock, Notifier, Receipt
+from canary.rollout.events import Event, Paged, ThreadStarted
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
 
 Journaled = Callable[[Event], Awaitable[None]]
@@ -18,7 +18,8 @@ Queue = asyncio.Queue[Callable[[], Awaitable[None]]]
 class Desk:
     """Messages and pages, each in a queue of their own: no page waits behind a message.
 
-    `journaled` records the receipts of pages.
+    threads: route → where its thread was begun, as the journal has it. `journaled` records the receipts of pages,
+    and where a thread begins.
     """
 
     def __init__(
@@ -28,12 +29,15 @@ class Desk:
         updates: Mapping[str, Notifier],
         page: Mapping[str, Notifier],
         journaled: Journaled,
+        threads: Mapping[str, str] = NOTHING,
     ) -> None:
         self.clock = clock
         self.thread = thread
         self._updates = updates
         self._page = page
         self._journaled = journaled
+        self._threads = dict(threads)
+        self._known = dict(threads)
         self._posts: Queue = asyncio.Queue()
         self._pages: Queue = asyncio.Queue()
 
@@ -56,7 +60,16 @@ class Desk:
 
     async def _post(self, message: str) -> None:
         for route, notifier in self._updates.items():
-            await self._bounded(route, notifier.post(self.thread, message))
+            told = await self._bounded(route, notifier.post(self.thread, message, self._threads.get(route, "")))
+            self._threads[route] = told.ref or self._threads.get(route, "")
+        await self._begun()
+
+    async def _begun(self) -> None:
+        """Journal each thread once. What the journal did not take is offered again after the next message."""
+        for route, ref in self._threads.items():
+            if ref and self._known.get(route) != ref:
+                await self._journaled(ThreadStarted(route=route, ref=ref))
+                self._known[route] = ref
 
     async def _page_routes(self, incident: str, summary: str) -> None:
         receipts: list[Receipt] = []

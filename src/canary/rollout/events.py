@@ -296,6 +296,13 @@ class Paged(Event):
     receipts: tuple[Mapping[str, Any], ...]
 
 
+class ThreadStarted(Event):
+    """The rollout's thread on this route begins at `ref`, the route's own name for the place."""
+
+    route: str
+    ref: str
+
+
 class ReviewDue(Event):
     """The review of this offset (seconds after full) is to run at `due`."""
 

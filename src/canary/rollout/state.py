@@ -5,52 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import singledispatch
-from typing import Literal
 
 from canary.judge.evidence import Block, Evidence
 from canary.judge.verdict import PhaseVerdict
 from canary.ports import Entry
 from canary.rollout import events as e
+from canary.rollout.halts import Approval, Hold, Rollback, Stop
 from canary.rollout.looks import Looks
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """What is being asked: by these roles, for this subject, until `due`; and who has said yes."""
-
-    roles: tuple[str, ...]
-    subject: str
-    due: float
-    given: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        return tuple(role for role in self.roles if role not in self.given)
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    since: float
-    until: float | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """An abort or an asked rollback: sticky from the line that says it."""
-
-    by: str
-    reason: str
-    kind: Literal["abort", "rollback"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rollback:
-    cause: e.Cause
-    reason: str
-    started_at: float
-    verified: bool = False
-    unverified_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +61,8 @@ class State:
     ended: e.RolloutEnded | None = None
     ended_at: float = 0.0
     paged: Mapping[str, float] = field(default_factory=dict)
-    acknowledged: bool = False
+    acknowledged_at: float = 0.0
+    threads: Mapping[str, str] = field(default_factory=dict)
     reviews: Mapping[float, float] = field(default_factory=dict)
     reviewed: Mapping[float, tuple[str, ...]] = field(default_factory=dict)
 
@@ -302,7 +264,7 @@ def _(event: e.PhaseExtended, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.HoldStarted, state: State, at: float) -> State:
-    return replace(state, hold=Hold(at, event.until, event.reason), acknowledged=False)
+    return replace(state, hold=Hold(at, event.until, event.reason))
 
 
 @apply.register
@@ -351,7 +313,7 @@ def _(event: e.ExtendAsked, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.PageAcknowledged, state: State, at: float) -> State:
-    return replace(state, acknowledged=True)
+    return replace(state, acknowledged_at=at)
 
 
 @apply.register
@@ -367,7 +329,8 @@ def _(event: e.RollbackVerified, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.RollbackUnverified, state: State, at: float) -> State:
-    rollback = replace(_rollback(state, at), unverified_at=at)
+    rollback = _rollback(state, at)
+    rollback = replace(rollback, unverified_at=rollback.unverified_at or at)
     return replace(state, targets={**state.targets, **event.targets}, rollback=rollback)
 
 
@@ -384,6 +347,11 @@ def _(event: e.RolloutEnded, state: State, at: float) -> State:
 @apply.register
 def _(event: e.Paged, state: State, at: float) -> State:
     return replace(state, paged={**state.paged, event.incident: at})
+
+
+@apply.register
+def _(event: e.ThreadStarted, state: State, at: float) -> State:
+    return replace(state, threads={**state.threads, event.route: event.ref})
 
 
 @apply.register
