@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -50,9 +50,7 @@ class Adapters:
 
 def open_adapters(plan: Plan, sealed: Mapping[str, Fields], opener: Opener) -> Adapters:
     """From the fields of every reference in `plan.block_refs()`. Raises KeyError for one that was not sealed."""
-    notifiers = {
-        ref: cast(Notifier, opener.block(ref, sealed[ref])) for ref in (*plan.notify.updates, *plan.notify.page)
-    }
+    notifiers = open_notifiers((*plan.notify.updates, *plan.notify.page), sealed, opener)
     tokens = [c.bearer for phase in plan.phases for c in phase.checks if isinstance(c, HttpCheck) and c.bearer]
     bearers = {ref: opener.bearer(ref, sealed[ref]) for ref in tokens if ref in sealed}
     return Adapters(
@@ -63,3 +61,8 @@ def open_adapters(plan: Plan, sealed: Mapping[str, Fields], opener: Opener) -> A
         page={ref: notifiers[ref] for ref in plan.notify.page},
         bearers=bearers,
     )
+
+
+def open_notifiers(refs: Iterable[str], sealed: Mapping[str, Fields], opener: Opener) -> Mapping[str, Notifier]:
+    """By reference, in that order, each once: a route for updates and for pages is the same notifier."""
+    return {ref: cast(Notifier, opener.block(ref, sealed[ref])) for ref in dict.fromkeys(refs)}

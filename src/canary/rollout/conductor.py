@@ -24,8 +24,8 @@ from canary.rollout.record import RETRY_EVERY, Record
 from canary.rollout.retreat import Retreat
 from canary.rollout.soak import Soak
 from canary.rollout.state import State
+from canary.rollout.thread import line, opening
 from canary.rollout.waiting import pause, unless
-from canary.rollout.words import say
 
 NEWS_EVERY = 1.0
 """Seconds between two looks for people's entries: an abort is seen within this."""
@@ -293,6 +293,7 @@ class Conductor:
     async def alive(self) -> AsyncIterator[Conductor]:
         """Looks for people's entries and delivers messages meanwhile."""
         self.record.listeners.append(self._tell_people)
+        self.desk.post(opening(self.plan, self.state))
         tasks = [asyncio.create_task(work) for work in (self._watch_journal(), self.pager.watch(), self.desk.serve())]
         try:
             yield self
@@ -316,6 +317,6 @@ class Conductor:
                 self.news.set()
 
     def _tell_people(self, state: State, event: e.Event) -> None:
-        if message := say(state, event):
+        if message := line(state, event):
             self.desk.post(message)
         self.pager.look()

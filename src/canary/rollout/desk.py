@@ -43,7 +43,7 @@ class Desk:
 
     def post(self, message: str) -> None:
         """Tell the rollout's thread, on every route for updates."""
-        self._posts.put_nowait(lambda: self._post(message))
+        self._posts.put_nowait(lambda: self.tell(message))
 
     def page(self, incident: str, summary: str) -> None:
         """Wake somebody: route after route until one confirms."""
@@ -58,7 +58,8 @@ class Desk:
         with contextlib.suppress(TimeoutError):
             await within(self.clock, seconds, asyncio.gather(self._posts.join(), self._pages.join()))
 
-    async def _post(self, message: str) -> None:
+    async def tell(self, message: str) -> None:
+        """Post and wait for it: route after route, each within its time limit. Raises what `journaled` does."""
         for route, notifier in self._updates.items():
             told = await self._bounded(route, notifier.post(self.thread, message, self._threads.get(route, "")))
             self._threads[route] = told.ref or self._threads.get(route, "")
