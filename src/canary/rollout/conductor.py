@@ -299,7 +299,6 @@ class Conductor:
             yield self
         finally:
             # Also when something went wrong: then above all is somebody to be told.
-            self.pager.look()
             await self.desk.drain(2.0)
             for task in tasks:
                 task.cancel()
