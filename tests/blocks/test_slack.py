@@ -10,16 +10,15 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from hypothesis import given
-from hypothesis import strategies as st
 
 from canary.blocks import slack_wire
-from canary.blocks.registry import open_block
+from canary.blocks.clock import SystemClock
 from canary.blocks.slack import Slack
-from canary.blocks.slack_wire import CUT, LONGEST, Place, SlackRefusal, escaped
+from canary.blocks.slack_wire import CUT, LONGEST, SlackRefusal
 from canary.errors import CredentialError, ProviderError, ProviderUnavailable
 from canary.plan.kinds import KINDS, Kind
 from canary.ports import Notifier
+from canary.rollout.desk import Desk
 from canary.testing.notifier import NotifierConformance
 from canary.testing.slack import CHANNEL, HOOK, TOKEN, SlackServer, slack_server
 
@@ -113,6 +112,22 @@ async def test_a_rollout_has_one_thread_over_restarts(stage: Stage) -> None:
     assert list(stage.server.threads().values()) == [["[rollout-7] started", "canary at 10 %"]]
 
 
+async def test_the_desks_of_two_processes_share_a_thread(stage: Stage) -> None:
+    """What the first one journals is all that the second one needs to go on there."""
+    journaled: list[Any] = []
+
+    async def append(event: Any) -> None:
+        journaled.append(event)
+
+    for _ in range(2):
+        threads = {event.route: event.ref for event in journaled}
+        desk = Desk(SystemClock(), "rollout-7", {"slack/sre": stage.block()}, {}, append, threads)
+        await desk.tell("one line")
+        await desk.tell("another")
+    assert list(stage.server.threads().values()) == [["[rollout-7] one line", "another", "one line", "another"]]
+    assert len(journaled) == 1
+
+
 async def test_two_rollouts_have_two_threads(stage: Stage) -> None:
     """Without a place a message begins a thread; a place that another kind of route gave is none."""
     slack = stage.block()
@@ -185,23 +200,6 @@ async def test_a_message_can_mention_nobody(stage: Stage) -> None:
     assert stage.server.told[0].text == "[r1] &lt;!channel&gt; a &lt; b &amp;&amp; c &gt; d"
     assert stage.server.told[0].shown == "[r1] <!channel> a < b && c > d"
     assert stage.server.told[1].text.endswith("&lt;@U1&gt;")
-
-
-@given(
-    st.text(alphabet="a<>&;", max_size=20) | st.text(alphabet="a<&", min_size=80, max_size=100),
-    st.integers(min_value=len(CUT) + 1, max_value=len(CUT) + 60),
-)
-def test_what_is_cut_fits_and_is_whole(text: str, room: int) -> None:
-    """At most so long; what was cut says so; no escape is cut in two; what fits is not touched."""
-    shown = escaped(text, room)
-    assert len(shown) <= room
-    kept = shown.removesuffix(CUT)
-    back = kept.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    assert escaped(back) == kept or kept == ""
-    if text and not shown.endswith(CUT):
-        assert back == text
-    if text and shown.endswith(CUT):
-        assert text.startswith(back)
 
 
 async def test_a_long_message_is_cut_and_says_so(stage: Stage, hook: Stage) -> None:
@@ -338,38 +336,7 @@ async def test_a_word_that_nobody_knows(stage: Stage) -> None:
     assert SlackRefusal(f"bad {TOKEN}\n").word == "something that is no error word"
 
 
-# --- fields and secrets -------------------------------------------------------------------------------------
-
-GOOD = {"token": TOKEN, "channel": "C024BE91L"}
-
-
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({}, "either a bot token with its channel, or a webhook_url"),
-        ({**GOOD, "webhook_url": f"https://hooks.slack.com{HOOK}"}, "either a bot token"),
-        ({"token": TOKEN}, "a token needs the channel's id"),
-        ({"webhook_url": f"https://hooks.slack.com{HOOK}", "channel": "C024BE91L"}, "a webhook has its own"),
-        ({**GOOD, "channel": "#sre"}, "field channel: write the channel's id"),
-        ({"webhook_url": f"http://hooks.slack.com{HOOK}"}, "field webhook_url: copy the webhook's URL"),
-        ({"webhook_url": "https://hooks.slack.com/T0/B0/l0cal-h00k"}, "field webhook_url: copy"),
-        ({**GOOD, "base_url": "http://slack.com/api"}, "field base_url: the token must not travel in clear"),
-        ({**GOOD, "base_url": "http://127.0.0.1.example.com"}, "field base_url: the token must not travel in clear"),
-        ({**GOOD, "oncall": ["@olga"]}, "field oncall"),
-    ],
-)
-def test_fields_that_cannot_work(fields: dict[str, Any], words: str) -> None:
-    """Each is refused by name, and no secret is repeated."""
-    with pytest.raises(CredentialError) as error:
-        open_block("slack/sre", fields)
-    assert words in str(error.value)
-    assert not any(secret in str(error.value) for secret in SECRETS)
-
-
-@pytest.mark.parametrize("base_url", ["https://slack.com/api", "http://localhost:1/api", "http://127.0.0.1:1"])
-def test_a_base_url_that_keeps_the_token(base_url: str) -> None:
-    """https anywhere, plain http on this machine alone."""
-    assert open_block("slack/sre", {**GOOD, "base_url": base_url}).fields()["base_url"] == base_url
+# --- secrets -------------------------------------------------------------------------------------
 
 
 async def test_nothing_secret_gets_out(stage: Stage, hook: Stage, caplog: pytest.LogCaptureFixture) -> None:
@@ -389,12 +356,3 @@ async def test_nothing_secret_gets_out(stage: Stage, hook: Stage, caplog: pytest
     told = f"{heard!r} {' '.join(map(str, heard))} {caplog.text}"
     assert "127.0.0.1" in told
     assert [secret for secret in SECRETS if secret in told] == []
-
-
-@pytest.mark.parametrize(
-    ("ref", "place"), [("C1:2.3", Place("C1", "2.3")), ("", None), ("C1:x", None), ("a:1.1", None)]
-)
-def test_a_place_is_read_back_as_it_was_written(ref: str, place: Place | None) -> None:
-    """Channel and time stamp; anything else is no place."""
-    assert Place.parse(ref) == place
-    assert place is None or str(place) == ref

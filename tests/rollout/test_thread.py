@@ -15,6 +15,7 @@ from canary.rollout import events as e
 from canary.rollout.posting import post_to_thread
 from canary.rollout.state import State
 from canary.rollout.thread import line
+from canary.tasks import reviews
 from canary.testing.fakes import FakeNotifier
 
 
@@ -180,6 +181,22 @@ async def test_a_review_begins_a_thread_where_there_is_none(world: Any, ended: A
         await post_to_thread(world.stores, world.opener, "r1", message)
     assert world.updates.refs == ["thread-1"] * 2
     assert (await world.state()).threads == {"terminal/all": "thread-1"}
+
+
+@pytest.mark.parametrize("reached", [True, False])
+async def test_a_report_is_told_once_and_journaled_whoever_hears_it(
+    world: Any, ended: Any, monkeypatch: pytest.MonkeyPatch, reached: bool
+) -> None:
+    """Asked for again it is the same, and the thread hears it once; a route that cannot be opened costs no report."""
+    task = world.start()
+    await world.approve("owner", "lead")
+    await ended(task)
+    before = len(told(world))
+    if reached:
+        monkeypatch.setattr(reviews, "OPENER", world.opener)
+    first, second = [await reviews.report.fn(world.stores, "r1", 86_400.0) for _ in range(2)]
+    assert first == second == (await world.state()).reviewed[86_400.0]
+    assert told(world)[before:] == ([f"review 24h after full exposure: {' · '.join(first)}"] if reached else [])
 
 
 async def test_a_review_without_credentials_says_so(world: Any, ended: Any) -> None:
