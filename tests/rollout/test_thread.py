@@ -32,6 +32,16 @@ class NeverAnswers(FakeNotifier):
         return await self.post(incident, summary)
 
 
+class Slow(FakeNotifier):
+    """A route that takes a second and a half for each message."""
+
+    clock: Any
+
+    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
+        await self.clock.sleep(1.5)
+        return await super().post(thread, message, ref)
+
+
 @pytest.fixture
 def another_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return lambda name: monkeypatch.setattr("canary.rollout.conducting.holder", lambda: name)
@@ -210,6 +220,17 @@ async def test_a_review_without_credentials_says_so(world: Any, ended: Any) -> N
 
 
 # --- nothing waits ------------------------------------------------------------------------------------------
+
+
+async def test_how_it_ended_is_told_by_a_slow_route_too(world: Any, ended: Any) -> None:
+    """Nobody waits for the lease of a rollout that has ended: its last lines get their time."""
+    world.updates = Slow("terminal/all")
+    world.updates.clock = world.clock
+    task = world.start()
+    await world.approve("owner", "lead")
+    state = await ended(task)
+    assert told(world)[-1].startswith("PROMOTED")
+    assert world.clock.now() - state.ended_at < 7.0
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["answers", "never answers"])

@@ -25,11 +25,15 @@ from canary.rollout.retreat import Retreat
 from canary.rollout.soak import Soak
 from canary.rollout.state import State
 from canary.rollout.thread import line, opening
-from canary.rollout.waiting import pause, unless
+from canary.rollout.waiting import PROVIDER_TIMEOUT, pause, unless
 
 NEWS_EVERY = 1.0
 """Seconds between two looks for people's entries: an abort is seen within this."""
 PREPARE_TRIES = 3
+PARTING = 2.0
+"""Seconds for messages that wait when the conductor leaves: until then it keeps the lease from another one."""
+LAST_WORDS = PROVIDER_TIMEOUT + 0.5
+"""Seconds for them when the rollout has ended: nobody waits for the lease then, and how it ended should be told."""
 RAISE_AGAIN_AFTER = 3.0
 """Seconds between two tries to raise: all of them together outlast the slowest published rate, 5 s (design I4)."""
 
@@ -299,7 +303,7 @@ class Conductor:
             yield self
         finally:
             # Also when something went wrong: then above all is somebody to be told.
-            await self.desk.drain(2.0)
+            await self.desk.drain(LAST_WORDS if self.state.ended else PARTING)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
