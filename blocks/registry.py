@@ -70,9 +70,9 @@ async def load_fields(ref: str) -> dict[str, Any]:
 
 async def save(ref: str, fields: Mapping[str, Any]) -> None:
     """Create the block document in Prefect, or overwrite it. Raises as `open_block` and `load_fields` do."""
-    block = open_block(ref, fields)
+    block, name = open_block(ref, fields), _name(ref)
     async with _prefect(ref):
-        await block.asave(_name(ref), overwrite=True)
+        await block.asave(name, overwrite=True)
 
 
 def _class(ref: str) -> type[Block]:

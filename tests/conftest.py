@@ -29,6 +29,18 @@ PACKAGES = {
 }
 
 
+ALONE = ("tests/sandbox/", "tests/e2e/", "tests/house/test_wheel.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test` runs at the same time what can bear it."""
+    for item in items:
+        if item.nodeid.startswith("tests/prefect/"):
+            item.add_marker(pytest.mark.prefect)
+        elif item.nodeid.startswith(ALONE):
+            item.add_marker(pytest.mark.alone)
+
+
 @pytest.fixture(scope="session")
 def require() -> Callable[[str], Path]:
     """`require("prometheus")` → the program's path. Skips where it is missing, naming the package."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -40,7 +41,7 @@ class Installed:
     def __init__(self, bin_dir: Path, empty: Path) -> None:
         self.bin_dir, self.empty = bin_dir, empty
 
-    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, program: str, *arguments: str, within: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment. Nothing of this checkout or its settings is passed on."""
         environment = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         return subprocess.run(
@@ -50,7 +51,7 @@ class Installed:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=within,
         )
 
 
@@ -135,3 +136,17 @@ def test_the_packaged_plan_is_a_good_plan(installed: Installed) -> None:
     plan = resource(installed, "canary.plans", "phase1.yaml")
     checked = installed.run("python", "-m", "canary.cli.main", "plan", "check", str(plan))
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_demo_runs_from_the_wheel(installed: Installed) -> None:
+    """With nothing but Python packages: the broken candidate is rolled back, and the journal tells how."""
+    rehearsed = installed.run("canary", "demo", "--fault", "errors", "--json", within=300)
+    assert rehearsed.returncode == 3, rehearsed.stdout + rehearsed.stderr
+    line = json.loads(rehearsed.stdout.splitlines()[-1])
+    assert (line["outcome"], line["verified"]) == ("rolled_back", True)
+    assert "http_errors on features" in line["reason"]
+    journal = installed.run("canary", "journal", line["rollout"], "--json").stdout.splitlines()
+    types = [json.loads(entry)["type"] for entry in journal]
+    effects = [kind for kind in types if kind in ("exposure_intended", "exposure_observed", "rollback_verified")]
+    up, down = ["exposure_intended", "exposure_observed"], ["exposure_intended", "exposure_observed"]
+    assert effects == [*up, *down, "rollback_verified"]

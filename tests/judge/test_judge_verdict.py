@@ -70,6 +70,7 @@ def test_a_phase_says_the_reasons_of_its_worst_verdicts_only() -> None:
     fails = [verdict(Outcome.FAIL, reason=f"bad {k}") for k in range(5)]
     phase = PhaseVerdict.of([verdict(reason="fine"), *fails])
     assert phase.reason == "bad 0; bad 1; bad 2; and 2 more"
+    assert PhaseVerdict.of([fails[0], fails[0]]).reason == "bad 0"
 
 
 def test_a_phase_of_nothing_or_better_than_its_worst_cannot_be_made() -> None:

@@ -86,46 +86,52 @@ async def open_form(page: Page, up: Place, deployment: str) -> None:
     await page.get_by_role("button", name="Submit").wait_for()
 
 
-async def press(page: Page, up: Place, click: Callable[[], Awaitable[None]], seen: Look, what: str) -> Any:
-    """Click until `seen` sees the effect: a busy server on SQLite answers 503; the UI says so, people click again."""
+Act = Callable[[], Awaitable[None]]
+
+
+async def until_taken(page: Page, up: Place, act: Act, seen: Look, what: str) -> Any:
+    """Act until `seen` sees the effect: a busy server on SQLite answers 503, the UI says so, and people begin anew."""
     refused = page.get_by_text("Oops. Something went wrong.").first
 
     async def look() -> Any:
         if (effect := await seen()) is not None or not await refused.is_visible():
             return effect
-        await refused.wait_for(state="hidden")
-        return await click()
+        await page.reload()
+        return await act()
 
-    await click()
+    await act()
     return await up.until(look, what)
 
 
 async def submit(page: Page, up: Place, deployment: str, **typed: str) -> Any:
-    """Type into the open form and send it off; the flow run that came of it."""
-    for name, text in typed.items():
-        await field(page, name).locator("textarea").fill(text)
+    """Open the form, type into it and send it off; the flow run that came of it."""
     found = await up.deployment(deployment)
+
+    async def act() -> None:
+        await open_form(page, up, deployment)
+        for name, text in typed.items():
+            await field(page, name).locator("textarea").fill(text)
+        await page.get_by_role("button", name="Submit").click()
 
     async def made() -> Any:
         runs = await up.ask("flow_runs/filter", deployments={"id": {"any_": [found["id"]]}})
         return next((run for run in runs if typed.items() <= run["parameters"].items()), None)
 
-    button = page.get_by_role("button", name="Submit")
-    return await press(page, up, button.click, made, f"a run of {deployment} with {typed}")
+    return await until_taken(page, up, act, made, f"a run of {deployment} with {typed}")
 
 
 async def cancel(page: Page, up: Place, run: str) -> None:
     """Cancel on the run's page, and Confirm."""
 
-    async def click() -> None:
+    async def act() -> None:
+        await page.goto(f"{up.ui}/runs/flow-run/{run}")
         await page.get_by_role("button", name="Cancel").click()
         await page.get_by_role("button", name="Confirm").click()
 
     async def begun() -> bool | None:
         return True if (await up.flow_run(run))["state"]["type"] in ("CANCELLING", "CANCELLED") else None
 
-    await page.goto(f"{up.ui}/runs/flow-run/{run}")
-    await press(page, up, click, begun, f"run {run} to be cancelled")
+    await until_taken(page, up, act, begun, f"run {run} to be cancelled")
 
 
 async def state_when(up: Place, rollout: str, holds: Callable[[State], bool], what: str) -> State:
@@ -250,7 +256,6 @@ async def test_people_approve_and_abort_from_the_ui(page: Page, up: Place, plan_
     assert (state.approval.missing, state.raised) == (("technical_lead",), False)
     code, output = await up.run("canary", "approve", rollout, "--role", "technical_lead", "--reason", "ready")
     assert code == 0, output
-    await open_form(page, up, "abort/abort")
     await state_when(up, rollout, in_canary, "in its canary")
     abort = await submit(page, up, "abort/abort", rollout=rollout, by="Ada", reason="a customer called")
     assert (await up.ended(abort["id"]))["type"] == "COMPLETED"
@@ -271,10 +276,10 @@ async def test_a_rollback_asked_through_the_api_ends_the_rollout_for_good(
     """roll-back is journaled and done; Retry on the ended run afterwards says so and changes nothing."""
     rollout = await waiting_for_go_live(up, asking(plan_in, tmp_path), "2.4.0")
     wrong = await up.start("approve/approve", rollout=rollout, role="nobody", by="Ada", reason="yes")
+    assert "asks nobody as 'nobody'" in (await up.ended(wrong))["message"]
     asked = await up.start("roll-back/roll-back", rollout=rollout, by="Bob", reason="not today")
     ended = await up.ended(asked)
     assert ended["type"] == "COMPLETED", ended["message"]
-    assert "asks nobody as 'nobody'" in (await up.ended(wrong))["message"]
     state, entries = await up.journal(rollout)
     assert [entry.data["by"] for entry in entries if entry.type == e.RollbackAsked.type] == ["Bob"]
     assert (state.ended and state.ended.outcome, set((await weights(up)).values())) == ("rolled_back", {0})

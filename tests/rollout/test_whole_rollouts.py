@@ -297,6 +297,18 @@ async def test_undecided_is_extended_once_then_held_then_rolled_back(world: Any,
     assert any("held" in summary for _, summary in world.oncall.pages)
 
 
+async def test_a_persons_extension_leaves_the_plans_own(world: Any, ended: Any, person: Any) -> None:
+    """Somebody gave five minutes more: at the end of them the plan's own ten still come, and only then the hold."""
+    world.metrics.rate = 0.2
+    task = world.start()
+    await world.in_canary()
+    await world.says(e.ExtendAsked(seconds=300.0, **person("Olga", "let it run")))
+    await ended(task)
+    extended = [line.data["due"] for line in await world.lines() if line.type == "phase_extended"]
+    assert len(extended) == 2
+    assert extended[1] == pytest.approx(extended[0] + 600, abs=20)
+
+
 async def test_a_hold_pages_again_until_somebody_has_seen_it(world: Any, ended: Any, person: Any) -> None:
     """Every five minutes; after an acknowledgement no more."""
     world.metrics.rate = 0.2

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -172,24 +172,23 @@ def _reviewed(state: State) -> bool:
     return not missing or WallClock().now() > max(missing) + REVIEW_PATIENCE
 
 
-def _interrupted() -> asyncio.Event:
-    """Set at Ctrl-C."""
+def _interrupted(again: Callable[[], None] = lambda: None) -> asyncio.Event:
+    """Set at the first Ctrl-C or SIGTERM; every further one calls `again`."""
     event = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, event.set)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, lambda: again() if event.is_set() else event.set())
     return event
 
 
 async def _abort_on_ctrl_c(opened: SqlJournal, rollout: str, watching: Coroutine[Any, Any, State]) -> State:
     """The first Ctrl-C aborts and waits for exposure 0; the second says what to type, and leaves."""
     watch = asyncio.ensure_future(watching)
-    interrupted = _interrupted()
-    waiting = asyncio.ensure_future(interrupted.wait())
+    waiting = asyncio.ensure_future(_interrupted(lambda: _leave(rollout)).wait())
     await asyncio.wait({watch, waiting}, return_when=asyncio.FIRST_COMPLETED)
     if not watch.done():
         _say("aborting; waiting for exposure 0 (Ctrl-C again to leave at once)")
         with suppress(BadUsage):
             await _abort(opened, rollout)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _leave, rollout)
     waiting.cancel()
     return await watch
 

@@ -112,7 +112,8 @@ class PhaseVerdict:
         worst = _worst(verdicts)
         if worst is Outcome.PASS:
             return cls(worst, tuple(verdicts), f"all {len(verdicts)} rules hold")
-        reasons = [verdict.reason for verdict in verdicts if verdict.outcome is worst]
+        # A criterion and a trigger on the same measure may fail for the same reason: it is said once.
+        reasons = list(dict.fromkeys(verdict.reason for verdict in verdicts if verdict.outcome is worst))
         more = [f"and {len(reasons) - NAMED} more"] if len(reasons) > NAMED else []
         return cls(worst, tuple(verdicts), "; ".join(reasons[:NAMED] + more))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -14,22 +15,44 @@ from canary.rollout.events import CheckObserved
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
 
 Bearers = Mapping[str, Mapping[str, str]]
-Totals = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A metric's total at the last look, and when it was last seen to have grown (monotonic seconds)."""
+
+    total: float
+    grew_at: float | None = None
+
+    def after(self, total: float, now: float) -> Growth:
+        """A total that fell has restarted from 0: whatever it shows has grown since."""
+        grown = total > self.total or 0 < total < self.total
+        return Growth(total, now if grown else self.grew_at)
 
 
 class Checks:
     """Looks at the prepared candidate through its internal access.
 
-    Remembers the metrics' totals of the last round: a metric collects when its total has grown since.
+    Remembers each metric's totals between the rounds: it collects when it has grown within the last
+    `collects_within` seconds. Not since the last round: that one may be a moment ago.
     """
 
-    def __init__(self, clock: Clock, probe: Probe, access: Access, bearers: Bearers, without: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        probe: Probe,
+        access: Access,
+        bearers: Bearers,
+        without: tuple[str, ...],
+        collects_within: float,
+    ) -> None:
         self.clock = clock
         self.probe = probe
         self.access = access
         self.bearers = bearers
         self.without = without
-        self._before: Totals = {}
+        self.collects_within = collects_within
+        self._growth: dict[str, dict[str, Growth]] = {}
 
     async def round(self, checks: tuple[Check, ...]) -> list[CheckObserved]:
         """All checks at the same time. Never raises for what is being checked."""
@@ -60,36 +83,36 @@ class Checks:
             detail = f"GET {check.path} answered {answer.status}"
             return CheckObserved(name=check.name, outcome="cannot tell", detail=detail)
         found = totals(answer.body, check.metrics)
-        before, self._before = self._before, found
         absent = [name for name in check.metrics if name not in found]
         if absent:
             return CheckObserved(name=check.name, outcome="failed", detail=f"absent: {', '.join(absent)}")
-        if not before:
+        return self._collecting(check, found)
+
+    def _collecting(self, check: MetricsCheck, found: Mapping[str, float]) -> CheckObserved:
+        now, before = self.clock.monotonic(), self._growth.get(check.name)
+        if before is None:
+            self._growth[check.name] = {name: Growth(total) for name, total in found.items()}
             detail = "all present; whether they collect is seen at the next look"
             return CheckObserved(name=check.name, outcome="cannot tell", detail=detail)
-        return _collecting(check, {name: _growth(found[name], before.get(name, 0.0)) for name in check.metrics})
+        growth = {name: before[name].after(found[name], now) for name in check.metrics}
+        self._growth[check.name] = growth
+        still = [name for name, seen in growth.items() if self._stands(seen, now)]
+        if still:
+            detail = f"present, but not collecting: {', '.join(still)} (no growth within {self.collects_within:.0f} s)"
+            return CheckObserved(name=check.name, outcome="failed", detail=detail)
+        detail = "collecting: " + ", ".join(f"{name} at {seen.total:g}" for name, seen in growth.items())
+        return CheckObserved(name=check.name, outcome="passed", detail=detail)
+
+    def _stands(self, seen: Growth, now: float) -> bool:
+        return seen.grew_at is None or now - seen.grew_at > self.collects_within
 
 
-def _growth(now: float, before: float) -> float:
-    """A total that fell has restarted from 0."""
-    return now - before if now >= before else now
-
-
-def _collecting(check: MetricsCheck, growth: Totals) -> CheckObserved:
-    still = [name for name, grown in growth.items() if grown <= 0]
-    if still:
-        detail = f"present, but not collecting since the last look: {', '.join(still)}"
-        return CheckObserved(name=check.name, outcome="failed", detail=detail)
-    detail = "collecting: " + ", ".join(f"{name} +{grown:g}" for name, grown in growth.items())
-    return CheckObserved(name=check.name, outcome="passed", detail=detail)
-
-
-def totals(text: str, names: tuple[str, ...]) -> Totals:
+def totals(text: str, names: tuple[str, ...]) -> dict[str, float]:
     """Each metric's total over its series in a Prometheus exposition: a histogram's by its `_count`.
 
     Names that do not appear are absent from the answer. Raises ProviderError for a text that is no exposition.
     """
-    found: Totals = {}
+    found: dict[str, float] = {}
     wanted = {**{name: name for name in names}, **{f"{name}_count": name for name in names}}
     try:
         for family in text_string_to_metric_families(text):

@@ -34,6 +34,8 @@ PARTING = 2.0
 """Seconds for messages that wait when the conductor leaves: until then it keeps the lease from another one."""
 LAST_WORDS = PROVIDER_TIMEOUT + 0.5
 """Seconds for them when the rollout has ended: nobody waits for the lease then, and how it ended should be told."""
+COLLECTS_WITHIN = 2 * d.LOOK_EVERY
+"""Seconds of plan time in which a metric of the candidate must have grown."""
 RAISE_AGAIN_AFTER = 3.0
 """Seconds between two tries to raise: all of them together outlast the slowest published rate, 5 s (design I4)."""
 
@@ -209,7 +211,8 @@ class Conductor:
             access = self._access.get(name) or await self._reach(name)
             if access.url:
                 break
-        return Checks(self.clock, self.adapters.probe, access, self.adapters.bearers, self.plan.without)
+        fresh = self.plan.seconds(COLLECTS_WITHIN)
+        return Checks(self.clock, self.adapters.probe, access, self.adapters.bearers, self.plan.without, fresh)
 
     # --- exposure ---------------------------------------------------------------------------------------
 

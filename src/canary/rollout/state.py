@@ -259,7 +259,8 @@ def _(event: e.Judged, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.PhaseExtended, state: State, at: float) -> State:
-    return replace(state, due=event.due, extended=True, extend_asked=0.0, hold=None)
+    by_the_plan = not state.extend_asked
+    return replace(state, due=event.due, extended=state.extended or by_the_plan, extend_asked=0.0, hold=None)
 
 
 @apply.register
