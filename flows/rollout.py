@@ -23,7 +23,7 @@ from canary.plan.model import Phase
 from canary.rollout.conducting import Seat, Start, begin, conducting, refuse, taking
 from canary.rollout.conductor import Conductor
 from canary.rollout.people import read_state
-from canary.tasks import phases
+from canary.tasks import closing, phases
 from canary.tasks.board import Board
 from canary.tasks.reviews import schedule
 from canary.tasks.stores import opened
@@ -97,6 +97,9 @@ async def _forward(conductor: Conductor) -> RunEnd | None:
             end = await step(conductor, phase)
             if not end.passed:
                 return None
+    for step in conductor.plan.closing:
+        if not await closing.step(conductor, step):
+            return None
     await conductor.promote()
     for offset, due in conductor.state.reviews.items():
         await schedule(conductor.state.rollout, offset, due)

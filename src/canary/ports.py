@@ -169,6 +169,13 @@ class Notifier(Protocol):
     async def close(self) -> None: ...
 
 
+class Shelf(Protocol):
+    """Where documents about a rollout are left for people."""
+
+    async def put(self, rollout: str, name: str, text: str) -> str:
+        """Write the whole document, in place of a former one; where it stands. Raises OSError."""
+
+
 class Clock(Protocol):
     """Time. `now` is unix seconds; `monotonic` never goes back and is for leases and time-outs."""
 

@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 
 from canary.errors import BadUsage, CandidateUnhealthy, Conflict, CredentialError, JournalUnavailable, ProviderError
 from canary.judge.literal import Judge
-from canary.plan.model import Phase, Plan
+from canary.plan.model import Phase, Plan, Step
 from canary.ports import Access, Clock, Release, Vault
 from canary.rollout import decide as d
 from canary.rollout import events as e
 from canary.rollout.adapters import Adapters
 from canary.rollout.checks import Checks
+from canary.rollout.closing import Closing
 from canary.rollout.desk import Desk
 from canary.rollout.effects import raise_all, shown
 from canary.rollout.lease import NEW_HOLDER_WAITS, Lease
@@ -44,13 +45,21 @@ class Conductor:
     """Carries out one rollout's actions on its adapters. Used by one task at a time; see `conducting`."""
 
     def __init__(
-        self, plan: Plan, record: Record, lease: Lease, adapters: Adapters, vault: Vault, judge: Judge
+        self,
+        plan: Plan,
+        record: Record,
+        lease: Lease,
+        adapters: Adapters,
+        vault: Vault,
+        judge: Judge,
+        closing: Closing,
     ) -> None:
         self.plan = plan
         self.record = record
         self.lease = lease
         self.adapters = adapters
         self.vault = vault
+        self.closing = closing
         self.clock: Clock = record.clock
         self.news = asyncio.Event()
         self.desk = Desk(
@@ -70,7 +79,7 @@ class Conductor:
 
     async def run_phase(self, phase: str) -> State:
         """Until the phase has passed, or exposure 0 is sent, or the rollout has ended."""
-        over = (d.Done, d.FinishRollback, d.Promote)
+        over = (d.Done, d.FinishRollback, d.Close, d.Promote)
         return await self._drive(lambda a: isinstance(a, over) or (isinstance(a, d.StartPhase) and a.phase != phase))
 
     async def await_approval(self, phase: str) -> State:
@@ -79,6 +88,10 @@ class Conductor:
         return await self._drive(
             lambda a: not isinstance(a, asking) and not (isinstance(a, d.StartPhase) and a.phase == phase)
         )
+
+    async def close(self, step: Step) -> State:
+        """Until the step of the closing is done or given up, or exposure 0 is sent."""
+        return await self._drive(lambda a: a != d.Close(step) and not isinstance(a, d.RollBack))
 
     async def _drive(self, over: Callable[[d.Action], bool]) -> State:
         while True:
@@ -130,6 +143,8 @@ class Conductor:
                 await self.record.decide(e.PhasePassed(phase=phase, reason=reason, overridden_by=by))
             case d.RollBack(cause, reason):
                 await self.roll_back(cause, reason)
+            case d.Close(step):
+                await self._close(step)
             case d.Promote():
                 await self._promote()
 
@@ -270,6 +285,12 @@ class Conductor:
         if state.rollback:
             raise Conflict(f"rollout {state.rollout} is rolled back: {state.rollback.reason}")
         await self._free()
+
+    async def _close(self, step: Step) -> None:
+        entries = await self.record.journal.read(self.state.rollout)
+        done = await unless(self.news, self.closing.do(step, self.state, entries))
+        if done is not None:
+            await self.record.decide(done)
 
     async def _promote(self) -> None:
         now = self.clock.now()

@@ -84,12 +84,28 @@ class ConductorTook(Event):
     lease_seconds: float
 
 
+class Baseline(Part):
+    """What a version's users met, as it was recorded when everybody had got it.
+
+    figures: measure → what it showed: `total` counted, and either `share` (of bad events) or `p50`, `p95`, `p99`
+    in seconds; a figure that could not be told is absent.
+    """
+
+    rollout: str
+    version: str
+    figures: Mapping[str, Mapping[str, float]]
+
+
 class PreflightPassed(Event):
-    """Everything the rollout needs answered; what was observed as stable is the way back."""
+    """Everything the rollout needs answered; what was observed as stable is the way back.
+
+    `former` is the baseline that the rollout before this one recorded.
+    """
 
     release: Mapping[str, Identities]
     stable_version: str
     sealed: tuple[str, ...]
+    former: Baseline | None = None
 
 
 class RolloutEnded(Event):
@@ -207,6 +223,15 @@ class PhaseExtended(Event):
     phase: str
     due: float
     reason: str
+
+
+class ClosingDone(Event):
+    """One step after full exposure: done, or given up with the reason. `data` is what came of it."""
+
+    step: str
+    ok: bool
+    detail: str
+    data: Mapping[str, Any] = {}
 
 
 class HoldStarted(Event):

@@ -63,6 +63,10 @@ class State:
     paged: Mapping[str, float] = field(default_factory=dict)
     acknowledged_at: float = 0.0
     threads: Mapping[str, str] = field(default_factory=dict)
+    soak_since: float = 0.0
+    canary_seconds: float = 0.0
+    former: e.Baseline | None = None
+    closed: Mapping[str, e.ClosingDone] = field(default_factory=dict)
     reviews: Mapping[float, float] = field(default_factory=dict)
     reviewed: Mapping[float, tuple[str, ...]] = field(default_factory=dict)
 
@@ -125,7 +129,7 @@ def _(event: e.ConductorTook, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.PreflightPassed, state: State, at: float) -> State:
-    return replace(state, release=event.release, stable_version=event.stable_version)
+    return replace(state, release=event.release, stable_version=event.stable_version, former=event.former)
 
 
 @apply.register
@@ -224,6 +228,7 @@ def _(event: e.SoakStarted, state: State, at: float) -> State:
         verdict=None,
         sampled_at=at,
         blind_since=None,
+        soak_since=at,
     )
 
 
@@ -270,7 +275,14 @@ def _(event: e.HoldStarted, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.PhasePassed, state: State, at: float) -> State:
-    return replace(state, passed=(*state.passed, event.phase), hold=None, override=None)
+    canary = state.soaking == event.phase and 0 < state.asked < 1
+    seconds = state.canary_seconds + (at - state.soak_since if canary else 0.0)
+    return replace(state, passed=(*state.passed, event.phase), hold=None, override=None, canary_seconds=seconds)
+
+
+@apply.register
+def _(event: e.ClosingDone, state: State, at: float) -> State:
+    return replace(state, closed={**state.closed, event.step: event})
 
 
 @apply.register

@@ -124,6 +124,11 @@ def _(event: e.PageAcknowledged, state: State) -> str:
 
 
 @_say.register
+def _(event: e.ClosingDone, state: State) -> str:
+    return f"{event.step}: {'' if event.ok else 'NOT done, '}{event.detail}"
+
+
+@_say.register
 def _(event: e.RollbackStarted, state: State) -> str:
     return f"ROLLING BACK: {event.reason}"
 

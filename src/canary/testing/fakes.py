@@ -11,7 +11,7 @@ from canary.ports import Arm, Increment, Receipt, Response, Scrape
 from canary.testing.clock import FakeClock
 from canary.testing.platform import FakePlatform, FakeTarget
 
-__all__ = ["FakeClock", "FakeMetrics", "FakeNotifier", "FakePlatform", "FakeProbe", "FakeTarget"]
+__all__ = ["FakeClock", "FakeMetrics", "FakeNotifier", "FakePlatform", "FakeProbe", "FakeTarget", "MemoryShelf"]
 
 
 @dataclass(slots=True)
@@ -101,3 +101,17 @@ class FakeProbe:
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+@dataclass(slots=True)
+class MemoryShelf:
+    """`ports.Shelf`: (rollout, name) → text. full: no document can be written."""
+
+    documents: dict[tuple[str, str], str] = field(default_factory=dict)
+    full: bool = False
+
+    async def put(self, rollout: str, name: str, text: str) -> str:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.documents[rollout, name] = text
+        return f"memory:{rollout}/{name}"

@@ -28,6 +28,8 @@ def _used(plan: Plan) -> Iterator[tuple[Path, str, Role]]:
     for route, refs in (("updates", plan.notify.updates), ("page", plan.notify.page)):
         for index, ref in enumerate(refs):
             yield ("notify", route, index), ref, "notifier"
+    for index, ref in enumerate(plan.announce.to if plan.announce else ()):
+        yield ("announce", "to", index), ref, "notifier"
     for i, phase in enumerate(plan.phases):
         for j, check in enumerate(phase.checks):
             if isinstance(check, HttpCheck) and check.bearer:
