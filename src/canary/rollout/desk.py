@@ -47,7 +47,7 @@ class Desk:
 
     def page(self, incident: str, summary: str) -> None:
         """Wake somebody: route after route until one confirms."""
-        self._pages.put_nowait(lambda: self._page_routes(incident, summary))
+        self._pages.put_nowait(lambda: self.page_now(incident, summary))
 
     async def serve(self) -> None:
         """Deliver for ever."""
@@ -72,7 +72,8 @@ class Desk:
                 await self._journaled(ThreadStarted(route=route, ref=ref))
                 self._known[route] = ref
 
-    async def _page_routes(self, incident: str, summary: str) -> None:
+    async def page_now(self, incident: str, summary: str) -> None:
+        """Page and wait for the receipts. Raises what `journaled` does."""
         receipts: list[Receipt] = []
         for route, notifier in self._page.items():
             receipts.append(await self._bounded(route, notifier.page(incident, summary)))

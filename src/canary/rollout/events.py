@@ -328,6 +328,26 @@ class ThreadStarted(Event):
     ref: str
 
 
+class Watched(Event):
+    """One look after full exposure: the block it saw, the verdict, and what was worse than the past.
+
+    `seconds`: how much of the time since the last look was seen.
+    """
+
+    number: int
+    block: Mapping[str, Any]
+    verdict: Mapping[str, Any]
+    seconds: float
+    past: tuple[str, ...] = ()
+
+
+class WatchBlind(Event):
+    """A look that could not be: neither good nor bad."""
+
+    number: int
+    reason: str
+
+
 class ReviewDue(Event):
     """The review of this offset (seconds after full) is to run at `due`."""
 

@@ -24,7 +24,7 @@ async def post_to_thread(stores: Stores, opener: Opener, rollout: str, message: 
     updates = open_notifiers(plan.notify.updates, await stores.vault.open(rollout), opener)
 
     async def journaled(event: Event) -> None:
-        await _append(stores, rollout, event)
+        await append(stores, rollout, event)
 
     try:
         await Desk(stores.clock, rollout, updates, {}, journaled, state.threads).tell(message)
@@ -32,7 +32,7 @@ async def post_to_thread(stores: Stores, opener: Opener, rollout: str, message: 
         await asyncio.gather(*(notifier.close() for notifier in updates.values()), return_exceptions=True)
 
 
-async def _append(stores: Stores, rollout: str, event: Event) -> None:
+async def append(stores: Stores, rollout: str, event: Event) -> None:
     """Behind whatever stands there. Raises JournalUnavailable."""
     while True:
         state = await read_state(stores.journal, rollout)

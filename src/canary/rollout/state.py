@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import singledispatch
 
 from canary.judge.evidence import Block, Evidence
-from canary.judge.verdict import PhaseVerdict
+from canary.judge.verdict import Outcome, PhaseVerdict
 from canary.ports import Entry
 from canary.rollout import events as e
 from canary.rollout.halts import Approval, Hold, Rollback, Stop
@@ -63,6 +63,9 @@ class State:
     paged: Mapping[str, float] = field(default_factory=dict)
     acknowledged_at: float = 0.0
     threads: Mapping[str, str] = field(default_factory=dict)
+    watched_at: float = 0.0
+    watched: frozenset[int] = frozenset()
+    watch_bad: bool = False
     soak_since: float = 0.0
     canary_seconds: float = 0.0
     former: e.Baseline | None = None
@@ -278,6 +281,17 @@ def _(event: e.PhasePassed, state: State, at: float) -> State:
     canary = state.soaking == event.phase and 0 < state.asked < 1
     seconds = state.canary_seconds + (at - state.soak_since if canary else 0.0)
     return replace(state, passed=(*state.passed, event.phase), hold=None, override=None, canary_seconds=seconds)
+
+
+@apply.register
+def _(event: e.Watched, state: State, at: float) -> State:
+    bad = event.verdict.get("outcome") == Outcome.FAIL or bool(event.past)
+    return replace(state, watched_at=at, watched=state.watched | {event.number}, watch_bad=bad)
+
+
+@apply.register
+def _(event: e.WatchBlind, state: State, at: float) -> State:
+    return replace(state, watched=state.watched | {event.number}, watch_bad=True)
 
 
 @apply.register
