@@ -35,6 +35,7 @@ from typing import Any
 import httpx
 
 from canary.blocks.opener import CLOCK, OPENER
+from canary.journal.shelf import FolderShelf
 from canary.journal.spool import Spool
 from canary.journal.store import open_journal
 from canary.journal.vault import open_vault
@@ -104,7 +105,9 @@ def cut_plan(cause: str) -> StoredPlan:
 async def opened(home: Path) -> AsyncIterator[Stores]:
     journal = open_journal(home=home, env={})
     try:
-        yield Stores(journal, open_vault(journal, home, {}), Spool(home / "spool"), CLOCK)
+        yield Stores(
+            journal, open_vault(journal, home, {}), Spool(home / "spool"), CLOCK, FolderShelf(home / "rollouts")
+        )
     finally:
         await journal.close()
 

@@ -31,7 +31,7 @@ from canary.rollout import events as e
 from canary.rollout.adapters import Adapters
 from canary.rollout.conducting import Seat, Start, Stores, begin, conducting, taking
 from canary.rollout.conductor import Conductor
-from canary.testing.fakes import FakeClock, FakeMetrics, FakeNotifier, FakePlatform, FakeProbe, FakeTarget
+from canary.testing.fakes import FakeClock, FakeMetrics, FakeNotifier, FakePlatform, FakeProbe, FakeTarget, MemoryShelf
 from canary.testing.journal import MemoryJournal, MemoryVault
 
 BLOCK = 15.0
@@ -118,7 +118,7 @@ async def soaking(seat: Seat, conductor: Conductor, phase: Phase) -> None:
 async def ticking(plan: Plan, stored: StoredPlan, phase: Phase, runs: int) -> list[float]:
     """Milliseconds of each whole tick."""
     clock, journal, found = FakeClock(), MemoryJournal(), list[float]()
-    stores = Stores(journal, MemoryVault(), NoSpool(), clock)
+    stores = Stores(journal, MemoryVault(), NoSpool(), clock, MemoryShelf())
     fakes, metrics = adapters(plan, clock)
     await journal.store_plan(stored)
     await begin(stores, Start("bench", stored.hash, "2.1.0", "bench", "bench"))

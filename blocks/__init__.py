@@ -7,7 +7,8 @@ from canary.blocks.envoy import EnvoyRoute
 from canary.blocks.flags import FlagService
 from canary.blocks.prometheus import PrometheusServer
 from canary.blocks.scraper import MetricsScraper
+from canary.blocks.slack import Slack
 from canary.blocks.terminal import Terminal
 from canary.blocks.token import ApiToken
 
-__all__ = ["ApiToken", "EnvoyRoute", "FlagService", "MetricsScraper", "PrometheusServer", "Terminal"]
+__all__ = ["ApiToken", "EnvoyRoute", "FlagService", "MetricsScraper", "PrometheusServer", "Slack", "Terminal"]

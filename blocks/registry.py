@@ -19,13 +19,14 @@ from canary.blocks.envoy import EnvoyRoute
 from canary.blocks.flags import FlagService
 from canary.blocks.prometheus import PrometheusServer
 from canary.blocks.scraper import MetricsScraper
+from canary.blocks.slack import Slack
 from canary.blocks.terminal import Terminal
 from canary.blocks.token import ApiToken
 from canary.errors import CredentialError, ProviderUnavailable, Refused
 from canary.plan.kinds import KINDS
 from canary.ports import Clock
 
-Block = EnvoyRoute | FlagService | MetricsScraper | PrometheusServer | Terminal | ApiToken
+Block = EnvoyRoute | FlagService | MetricsScraper | PrometheusServer | Slack | Terminal | ApiToken
 
 BLOCKS: dict[str, type[Block]] = {
     "envoy": EnvoyRoute,
@@ -33,6 +34,7 @@ BLOCKS: dict[str, type[Block]] = {
     "scraper": MetricsScraper,
     "prometheus": PrometheusServer,
     "terminal": Terminal,
+    "slack": Slack,
     "token": ApiToken,
 }
 

@@ -33,8 +33,8 @@ class Terminal(CanaryBlock):
     async def check_connection(self) -> None:
         """Nothing to reach."""
 
-    async def post(self, thread: str, message: str) -> Receipt:
-        """One line: the rollout, the message."""
+    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
+        """One line: the rollout, the message. A terminal has no threads, so `ref` means nothing to it."""
         return await self._say(f"[{thread}] {message}")
 
     async def page(self, incident: str, summary: str) -> Receipt:

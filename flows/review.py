@@ -8,11 +8,9 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from pydantic import Field
 
-from canary.plan.load import parse_plan
-from canary.rollout.conducting import stored_plan
-from canary.rollout.people import read_state
 from canary.tasks.reviews import report
 from canary.tasks.stores import opened
+from canary.tasks.watches import close_window
 
 Offset = Annotated[float, Field(ge=0)]
 
@@ -29,7 +27,7 @@ async def review_report(rollout: str, offset_seconds: float) -> tuple[str, ...]:
 
 @flow(name="review", flow_run_name="review of {rollout} after {offset_seconds:.0f} s", persist_result=False)
 async def review(rollout: str, offset_seconds: Offset) -> None:
-    """Report on a rollout some time after full exposure. After the last review its sealed credentials go.
+    """Report on a rollout some time after full exposure. After the last one, and the watch, its sealed credentials go.
 
     Args:
         rollout: Which rollout to report on: canary status lists them.
@@ -37,7 +35,4 @@ async def review(rollout: str, offset_seconds: Offset) -> None:
     """
     await review_report(rollout, offset_seconds)
     async with opened() as stores:
-        state = await read_state(stores.journal, rollout)
-        plan = parse_plan((await stored_plan(stores.journal, state.plan_hash)).body)
-        if all(offset in state.reviewed for offset in plan.review.after):
-            await stores.vault.drop(rollout)
+        await close_window(stores, rollout)

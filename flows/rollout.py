@@ -23,10 +23,11 @@ from canary.plan.model import Phase
 from canary.rollout.conducting import Seat, Start, begin, conducting, refuse, taking
 from canary.rollout.conductor import Conductor
 from canary.rollout.people import read_state
-from canary.tasks import phases
+from canary.tasks import closing, phases
 from canary.tasks.board import Board
 from canary.tasks.reviews import schedule
 from canary.tasks.stores import opened
+from canary.tasks.watches import look_again
 
 Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 PlanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -86,7 +87,10 @@ async def _run(seat: Seat) -> RunEnd:
         except Exception as error:
             await conductor.roll_back("conductor", f"the conductor failed: {type(error).__name__}: {error}")
             end = None
-        return end or await roll_back(conductor)
+        if end is None:
+            return await roll_back(conductor)
+    await _look_on(seat)
+    return end
 
 
 async def _forward(conductor: Conductor) -> RunEnd | None:
@@ -97,11 +101,24 @@ async def _forward(conductor: Conductor) -> RunEnd | None:
             end = await step(conductor, phase)
             if not end.passed:
                 return None
+    for step in conductor.plan.closing:
+        if not await closing.step(conductor, step):
+            return None
     await conductor.promote()
-    for offset, due in conductor.state.reviews.items():
-        await schedule(conductor.state.rollout, offset, due)
-    await review_report(conductor.state.rollout, 0.0)
     return RunEnd("promoted", "every phase has passed")
+
+
+async def _look_on(seat: Seat) -> None:
+    """Reviews and watch are scheduled, and the first report is told. What fails here takes nobody off the candidate."""
+    state, stores = seat.record.state, seat.stores
+    try:
+        for offset, due in state.reviews.items():
+            await schedule(state.rollout, offset, due)
+        await look_again(stores, state.rollout, 0)
+        await review_report(state.rollout, 0.0)
+    except Exception as error:
+        again = f"run the deployments review and watch by hand for {state.rollout}"
+        get_run_logger().error("not every look after full exposure is scheduled: %s; %s", error, again)
 
 
 def _task_of(phase: Phase) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from canary.blocks.opener import CLOCK
+from canary.journal.shelf import FolderShelf
 from canary.journal.spool import Spool
 from canary.journal.store import open_journal
 from canary.journal.vault import open_vault
@@ -24,6 +25,7 @@ async def opened() -> AsyncIterator[Stores]:
     journal = open_journal(settings.journal_url)
     try:
         spool = Spool(settings.spool)
-        yield Stores(journal, open_vault(journal, settings.home), spool, CLOCK)
+        shelf = FolderShelf(settings.documents)
+        yield Stores(journal, open_vault(journal, settings.home), spool, CLOCK, shelf)
     finally:
         await journal.close()

@@ -143,11 +143,15 @@ class Probe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a page: by which route, and whether that route confirmed the delivery."""
+    """What became of a message: by which route, and whether that route confirmed the delivery.
+
+    ref: posts on a route that has threads: the place of the thread, opaque; hand it to the next `post`.
+    """
 
     route: str
     confirmed: bool
     detail: str
+    ref: str = ""
 
 
 class Notifier(Protocol):
@@ -156,13 +160,20 @@ class Notifier(Protocol):
     async def check_connection(self) -> None:
         """Raises CredentialError."""
 
-    async def post(self, thread: str, message: str) -> Receipt:
-        """A message into the rollout's thread."""
+    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
+        """A message into the rollout's thread. `ref` is the place an earlier receipt named; "" begins the thread."""
 
     async def page(self, incident: str, summary: str) -> Receipt:
         """Wake somebody. The same incident again is a reminder, not a new one."""
 
     async def close(self) -> None: ...
+
+
+class Shelf(Protocol):
+    """Where documents about a rollout are left for people."""
+
+    async def put(self, rollout: str, name: str, text: str) -> str:
+        """Write the whole document, in place of a former one; where it stands. Raises OSError."""
 
 
 class Clock(Protocol):

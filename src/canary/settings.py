@@ -33,6 +33,11 @@ class Settings:
         return self.home / "keys"
 
     @property
+    def documents(self) -> Path:
+        """The folder of what is written about each rollout, for people."""
+        return self.home / "rollouts"
+
+    @property
     def spool(self) -> Path:
         """The folder of what waits for a journal that was away."""
         return self.home / "spool"

@@ -31,6 +31,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "flags/docflow": {"url": "http://127.0.0.1:1", "token": "s3cret-flags"},
     "scraper/docflow": {"urls": ["http://127.0.0.1:1/metrics"]},
     "prometheus/docflow": {"url": "http://127.0.0.1:1", "username": "u", "password": "s3cret-basic"},
+    "slack/sre": {"token": "s3cret-bot", "channel": "C024BE91L", "oncall": ["S024BE91L", "U024BE7LH"]},
+    "slack/hook": {"webhook_url": "https://hooks.slack.com/services/T0/B0/s3cret-hook"},
     "terminal/local": {},
     "token/docflow-admin": {"value": "s3cret-token"},
 }
@@ -55,7 +57,7 @@ def test_a_form_explains_itself(cls: type[Block]) -> None:
     """Every block and every field has a description, and what sounds secret is one for Prefect too."""
     assert cls.get_description()
     assert all(field.description for field in cls.model_fields.values())
-    sounds = [n for n in cls.model_fields if any(w in n for w in ("token", "password", "bearer", "value"))]
+    sounds = [n for n in cls.model_fields if any(w in n for w in ("token", "password", "bearer", "value", "webhook"))]
     assert cls.model_json_schema()["secret_fields"] == sounds
 
 

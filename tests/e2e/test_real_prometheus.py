@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from canary.blocks.opener import CLOCK, OPENER
+from canary.journal.shelf import FolderShelf
 from canary.journal.spool import Spool
 from canary.journal.store import open_journal
 from canary.journal.vault import open_vault
@@ -78,7 +79,9 @@ async def _ready(url: str) -> None:
 async def _conduct(home: Path, fields: Mapping[str, Mapping[str, Any]], broken: Callable[[], Any] | None) -> State:
     loaded = load_plan(_plan(home))
     journal = open_journal(home=home, env={})
-    stores = Stores(journal, open_vault(journal, home, {}), Spool(home / "spool"), CLOCK)
+    stores = Stores(
+        journal, open_vault(journal, home, {}), Spool(home / "spool"), CLOCK, FolderShelf(home / "rollouts")
+    )
 
     async def load(ref: str) -> Mapping[str, Any]:
         return fields[ref]

@@ -41,6 +41,19 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"phases.0.triggers": [{"errors": "any"}]}, "phases[0].triggers: at 0% nobody is on the candidate"),
     ({"phases.2.criteria": [{"errors": "< 1%"}]}, "phases[2]: phase full gathers evidence and needs a duration"),
     ({"phases.2.triggers": [{"latency": "> 20% over baseline"}], "phases.2.for": "1h"}, "phases[2].triggers[0]: at 100% nobody is left on the baseline"),
+    ({"phases.1.then": ["docs"]}, "phases[1].then: canary is not the last phase"),
+    ({"phases.2.then": ["dogs"]}, "phases[2].then[0]: unknown value; valid values: audit, baseline, docs, announce; did you mean 'docs'?"),
+    ({"phases.2.then": ["docs", "docs"]}, "phases[2].then[1]: docs stands twice"),
+    ({"phases.2.then": ["audit"]}, "phases[2].then[0]: the step audit needs the plan's key audit; such as audit: {api_p95_ms:"),
+    ({"phases.2.then": ["announce"]}, "phases[2].then[0]: the step announce needs the plan's key announce"),
+    ({"audit": {"x": {"signal": "latecy", "shows": "p95", "in": "ms"}}}, "audit.x.signal: unknown signal 'latecy'; valid values: errors, latency, ui; did you mean 'latency'?"),
+    ({"audit": {"x": {"signal": "latency", "shows": "share", "in": "percent"}}}, "audit.x.shows: latency is a histogram; valid values: p50, p90, p95 or p99"),
+    ({"audit": {"x": {"signal": "errors", "shows": "p95", "in": "ms"}}}, "audit.x.shows: errors is a counter; valid values: share"),
+    ({"audit": {"x": {"signal": "errors", "shows": "share", "in": "ms"}}}, "audit.x.in: share is told in percent"),
+    ({"audit": {"x": {"signal": "latency", "shows": "p95", "in": "percent"}}}, "audit.x.in: p95 is told in ms or s"),
+    ({"announce": {"says": "live", "feedback": "forms.test"}}, "announce.feedback: 'forms.test' is no web address"),
+    ({"announce": {"says": "live", "feedback": "https://f.test", "to": ["token/x"]}}, "announce.to[0]: kind token is a token block, not a notifier block"),
+    ({"watch": {"for": "5m", "every": "10m"}}, "watch.every: longer than the watch itself: it would never look"),
     ({"phases.0.checks.1.name": "home"}, "phases[0].checks[1].name: two checks are called 'home'"),
     ({"phases.0.checks.0": {"name": "x"}}, "phases[0].checks[0]: a check has either get (a path) or metrics"),
     ({"phases.0.checks.0.get": "//elsewhere.example/"}, "phases[0].checks[0].get: must be a path on the candidate"),
@@ -142,6 +155,15 @@ def test_a_page_route_must_be_able_to_wake_somebody(plan_file: Write, monkeypatc
     """A notifier that only posts is no page route."""
     monkeypatch.setitem(KINDS, "terminal", Kind("notifier"))
     assert problems(plan_file({})) == ["notify.page[0]: kind terminal cannot wake anybody; valid values: slack"]
+
+
+def test_a_plan_that_can_wake_nobody_is_refused(plan_file: Write) -> None:
+    """Without the key, or with nobody in it: it names the key, what belongs there, and who can wake somebody."""
+    assert problems(plan_file({"notify": {"updates": ["slack/sre"]}})) == ["notify: the required key 'page' is missing"]
+    assert problems(plan_file({"notify.page": []})) == [
+        "notify.page: a plan needs somebody to wake: name at least one block of a kind that can, "
+        "such as [slack/oncall]; valid kinds: terminal, slack"
+    ]
 
 
 def test_problems_of_different_parts_come_together(plan_file: Write) -> None:

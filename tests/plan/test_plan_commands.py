@@ -36,7 +36,7 @@ def test_check_tells_each_phase_in_words_and_what_is_not_built(runner: CliRunner
     assert "begins when product_owner and technical_lead approved, within 8h" in lines[2]
     assert "js_errors none on features" in lines[2]
     assert "if undecided: 30m longer, then hold for at most 8h" in lines[2]
-    assert [line.split()[2] for line in lines[4:]] == ["fly", "vercel", "global-config", "slack"]
+    assert [line.split()[2] for line in lines[4:]] == ["fly", "vercel", "global-config"]
     assert all("is planned but not built in this version" in line for line in lines[4:])
 
 

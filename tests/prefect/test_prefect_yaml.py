@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PHASE1 = str(files("canary.plans") / "phase1.yaml")
 PREFECT_YAML = str(files("canary.deployments") / "prefect.yaml")
-ALL = ("rollout/phase1", "review/review", "approve/approve", "abort/abort", "roll-back/roll-back")
+ALL = ("rollout/phase1", "review/review", "watch/watch", "approve/approve", "abort/abort", "roll-back/roll-back")
 DEPLOY = ("prefect", "--no-prompt", "deploy", "--prefect-file", PREFECT_YAML, "--all")
 
 

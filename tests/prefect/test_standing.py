@@ -8,7 +8,8 @@ import pytest
 
 from canary.judge.verdict import Outcome, PhaseVerdict, Verdict
 from canary.rollout import events as e
-from canary.rollout.state import Approval, Hold, Rollback, State
+from canary.rollout.halts import Approval, Hold, Rollback
+from canary.rollout.state import State
 from canary.tasks.standing import over_the_table, step, way_back
 
 SOAKING = State("phase1-1", service="docflow", version="2.1.0", stable_version="2.0.9", phase="canary", asked=0.1)

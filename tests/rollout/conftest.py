@@ -22,7 +22,7 @@ from canary.rollout.conducting import Seat, Start, Stores, begin, conducting, pa
 from canary.rollout.conductor import Conductor
 from canary.rollout.people import enter
 from canary.rollout.state import State, fold
-from canary.testing.fakes import FakeClock, FakeNotifier, FakePlatform, FakeProbe, FakeTarget
+from canary.testing.fakes import FakeClock, FakeNotifier, FakePlatform, FakeProbe, FakeTarget, MemoryShelf
 from canary.testing.journal import MemoryJournal, MemoryVault
 
 ROLLOUT = "r1"
@@ -165,6 +165,7 @@ class World:
     journal: FlakyJournal = field(default_factory=FlakyJournal)
     vault: MemoryVault = field(default_factory=MemoryVault)
     spool: ListSpool = field(default_factory=ListSpool)
+    shelf: MemoryShelf = field(default_factory=MemoryShelf)
     oncall: FakeNotifier = field(default_factory=FakeNotifier)
     updates: FakeNotifier = field(default_factory=FakeNotifier)
     probe: FakeProbe = field(default_factory=FakeProbe)
@@ -184,7 +185,7 @@ class World:
 
     @property
     def stores(self) -> Stores:
-        return Stores(self.journal, self.vault, self.spool, self.clock)
+        return Stores(self.journal, self.vault, self.spool, self.clock, self.shelf)
 
     @property
     def plan(self) -> Plan:
@@ -233,6 +234,10 @@ class World:
                     await conductor.await_approval(phase.name)
                 await conductor.run_phase(phase.name)
                 if conductor.state.rollback:
+                    await conductor.finish_rollback()
+                    return conductor.state
+            for step in conductor.plan.closing:
+                if (await conductor.close(step)).rollback:
                     await conductor.finish_rollback()
                     return conductor.state
             await conductor.promote()

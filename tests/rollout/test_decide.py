@@ -15,7 +15,9 @@ from canary.plan.load import parse_plan
 from canary.ports import Increment
 from canary.rollout import decide as d
 from canary.rollout import events as e
-from canary.rollout.state import Approval, Hold, Looks, Rollback, State, Stop
+from canary.rollout.halts import Approval, Hold, Rollback, Stop
+from canary.rollout.looks import Looks
+from canary.rollout.state import State
 
 NOW = 10_000.0
 PLAN = parse_plan(

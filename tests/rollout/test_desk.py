@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from canary.ports import Receipt
+from canary.ports import NOTHING, Receipt
 from canary.rollout.desk import Desk
-from canary.rollout.events import Event, Paged
+from canary.rollout.events import Event, Paged, ThreadStarted
 from canary.testing.fakes import FakeClock, FakeNotifier
 
 
@@ -20,7 +20,7 @@ class Hanging(FakeNotifier):
 
     clock: FakeClock
 
-    async def post(self, thread: str, message: str) -> Receipt:
+    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
         await self.clock.sleep(1e6)
         raise AssertionError
 
@@ -41,13 +41,15 @@ def hanging(clock: FakeClock) -> Hanging:
 
 
 @contextlib.asynccontextmanager
-async def serving(clock: FakeClock, updates: Any, page: Any) -> AsyncIterator[tuple[Desk, list[Event]]]:
+async def serving(
+    clock: FakeClock, updates: Any, page: Any, threads: Any = NOTHING
+) -> AsyncIterator[tuple[Desk, list[Event]]]:
     journaled: list[Event] = []
 
     async def told(event: Event) -> None:
         journaled.append(event)
 
-    desk = Desk(clock, "r1", updates, page, told)
+    desk = Desk(clock, "r1", updates, page, told, threads)
     serving = asyncio.create_task(desk.serve())
     yield desk, journaled
     serving.cancel()
@@ -55,13 +57,71 @@ async def serving(clock: FakeClock, updates: Any, page: Any) -> AsyncIterator[tu
 
 
 async def test_a_message_goes_to_every_route(clock: FakeClock) -> None:
-    """All routes for updates hear it, in the rollout's thread, though one of them fails."""
+    """All routes for updates hear it, in the rollout's thread, though one of them fails; what failed has no thread."""
     good, down = FakeNotifier("a/good"), FakeNotifier("b/down", down=True)
     async with serving(clock, {"b/down": down, "a/good": good}, {}) as (desk, journaled):
         desk.post("hello")
         await desk.drain(5)
     assert good.posts == [("r1", "hello")]
-    assert journaled == []
+    assert journaled == [ThreadStarted(route="a/good", ref="thread-1")]
+
+
+async def test_every_message_goes_into_the_thread_of_the_first(clock: FakeClock) -> None:
+    """Each route has a thread of its own, journaled once, whatever the number of messages."""
+    one, other = FakeNotifier("a/one"), FakeNotifier("b/other")
+    other.refs.append("thread-of-another-rollout")
+    async with serving(clock, {"a/one": one, "b/other": other}, {}) as (desk, journaled):
+        for number in range(3):
+            desk.post(f"message {number}")
+        await desk.drain(5)
+    assert one.refs == ["thread-1"] * 3
+    assert other.refs[1:] == ["thread-2"] * 3
+    assert journaled == [
+        ThreadStarted(route="a/one", ref="thread-1"),
+        ThreadStarted(route="b/other", ref="thread-2"),
+    ]
+
+
+async def test_a_thread_that_the_journal_knows_goes_on(clock: FakeClock) -> None:
+    """Whoever conducts next posts into it, and journals nothing anew; a route that is new gets a thread."""
+    known, new = FakeNotifier("a/known"), FakeNotifier("b/new")
+    async with serving(clock, {"a/known": known, "b/new": new}, {}, {"a/known": "C1:7.7"}) as (desk, journaled):
+        desk.post("hello")
+        desk.post("again")
+        await desk.drain(5)
+    assert known.refs == ["C1:7.7"] * 2
+    assert journaled == [ThreadStarted(route="b/new", ref="thread-1")]
+
+
+async def test_a_thread_outlives_a_message_that_was_not_delivered(clock: FakeClock) -> None:
+    """The route is down for one message: the next one goes into the same thread."""
+    route = FakeNotifier("a/route")
+    async with serving(clock, {"a/route": route}, {}) as (desk, _):
+        for down in (False, True, False):
+            route.down = down
+            desk.post(f"down: {down}")
+            await desk.drain(5)
+    assert route.refs == ["thread-1"] * 2
+
+
+async def test_a_thread_that_the_journal_did_not_take_is_offered_again(clock: FakeClock) -> None:
+    """The journal is away for the first message: the thread goes on all the same, and is journaled later."""
+    route, journaled, away = FakeNotifier("a/route"), [], [True]
+
+    async def told(event: Event) -> None:
+        if away.pop() if away else False:
+            raise RuntimeError("the journal is away")
+        journaled.append(event)
+
+    desk = Desk(clock, "r1", {"a/route": route}, {}, told)
+    serving = asyncio.create_task(desk.serve())
+    desk.post("one")
+    desk.post("two")
+    await desk.drain(5)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    assert route.refs == ["thread-1"] * 2
+    assert journaled == [ThreadStarted(route="a/route", ref="thread-1")]
 
 
 async def test_a_page_goes_on_until_a_route_confirms(clock: FakeClock, hanging: Hanging) -> None:

@@ -15,7 +15,7 @@ from canary.rollout import events as e
 from canary.rollout.conducting import Start, Stores, begin, conducting, pass_preflight, taking
 from canary.rollout.lease import NEW_HOLDER_WAITS
 
-EFFECTS = ("append", "take", "release", "seal", "drop", "prepare", "expose")
+EFFECTS = ("append", "take", "release", "seal", "drop", "prepare", "expose", "put")
 SHORT = {"phases.0.for": "1m", "phases.1.for": "1m"}
 
 
@@ -77,7 +77,9 @@ class _Part:
 
 async def conduct(world: Any, life: Life) -> None:
     """What a flow does, on ports that die with its process."""
-    stores = Stores(life.lives(world.journal), life.lives(world.vault), world.spool, world.clock)
+    stores = Stores(
+        life.lives(world.journal), life.lives(world.vault), world.spool, world.clock, life.lives(world.shelf)
+    )
     opener = replace(world.opener, block=lambda ref, fields: life.lives(world.opener.block(ref, fields)))
     await begin(stores, Start("r1", "a" * 64, "2.0.0", "Ann", "a test"))
     async with taking(stores, "r1") as seat:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from canary.errors import BadUsage, Conflict, JournalUnavailable
+from canary.errors import BadUsage, Conflict, LeaseLost
 from canary.guard import Guard
 from canary.rollout import events as e
 from canary.rollout.adapters import open_adapters
@@ -192,7 +192,8 @@ async def test_a_slowly_failing_journal_lowers_in_time(world: Any, into_the_bloc
 
 
 async def test_at_full_a_silent_journal_takes_nobody_back(world: Any, ended: Any, another_process: Any) -> None:
-    """All was judged good and everybody is there: somebody is paged, users stay, and the guard writes the end."""
+    """All was judged good and everybody is there: somebody is paged every five minutes, users stay, and when the
+    journal is back, after the lease, the guard writes the end."""
     append = world.journal.append
 
     async def last(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
@@ -203,11 +204,15 @@ async def test_at_full_a_silent_journal_takes_nobody_back(world: Any, ended: Any
     world.journal.append = last
     task = world.start()
     await world.approve("owner", "lead")
-    with pytest.raises(JournalUnavailable):
-        await ended(task)
+    while not world.journal.away:
+        await world.clock.sleep(1)
+    await world.clock.sleep(700)
     assert world.shares() == [1.0, 1.0]
-    assert any("at full exposure" in summary for _, summary in world.oncall.pages)
+    assert [incident for incident, _ in world.oncall.pages] == ["r1:journal"] * 3
+    assert all("at full exposure" in summary for _, summary in world.oncall.pages)
     world.journal.append, world.journal.away = append, False
+    with pytest.raises(LeaseLost):
+        await ended(task)
     await world.clock.sleep(30)
     another_process()
     assert await Guard(world.stores, world.opener).look() == ["r1"]

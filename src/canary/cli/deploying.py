@@ -22,12 +22,13 @@ from canary.errors import BadUsage
 from canary.flows.decisions import abort, approve, roll_back_by_hand
 from canary.flows.review import review
 from canary.flows.rollout import rollout
+from canary.flows.watch import watch
 from canary.plan.load import LoadedPlan
 from canary.plan.words import phase_in_words
 from canary.ports import Journal, StoredPlan
 
 POOL = "canary"
-SHARED: tuple[Flow[..., Any], ...] = (review, approve, abort, roll_back_by_hand)
+SHARED: tuple[Flow[..., Any], ...] = (review, watch, approve, abort, roll_back_by_hand)
 WORKER = f"prefect worker start --pool {POOL} --type process"
 
 

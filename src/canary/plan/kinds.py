@@ -49,7 +49,7 @@ KINDS: dict[str, Kind] = {
     "prometheus": Kind("metrics"),
     "grafana": Kind("metrics", built=False),
     "terminal": Kind("notifier", pages=True),
-    "slack": Kind("notifier", pages=True, confirms=True, built=False),
+    "slack": Kind("notifier", pages=True, confirms=True),
     "token": Kind("token"),
 }
 

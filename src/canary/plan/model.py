@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from canary.plan.closing import Announcement, Figure, Step, WatchSpec
 from canary.plan.kinds import KINDS, kind_of
 from canary.plan.phases import Approval, Check, HttpCheck, MetricsCheck, OnUndecided, Phase
 from canary.plan.rules import (
@@ -29,11 +30,13 @@ from canary.plan.signals import Arms, Feature, Signal, Strict, narrow
 from canary.plan.units import Label, Line, Name, Ref, Seconds, SlackUser
 
 __all__ = [
+    "Announcement",
     "AnySeen",
     "Approval",
     "Arms",
     "Check",
     "Feature",
+    "Figure",
     "HttpCheck",
     "MetricsCheck",
     "NoneSeen",
@@ -51,7 +54,9 @@ __all__ = [
     "Rule",
     "Signal",
     "SlowerThanBaseline",
+    "Step",
     "TargetSpec",
+    "WatchSpec",
 ]
 
 
@@ -119,7 +124,12 @@ class Plan(Strict):
     features: dict[Name, Feature] = Field(default_factory=dict)
     phases: tuple[Phase, ...] = Field(min_length=1)
     rollback: RollbackSpec = RollbackSpec()
+    audit: dict[Name, Figure] = Field(default_factory=dict)
+    """The success metrics of the audit event, by their names there."""
+    announce: Announcement | None = None
     review: ReviewSpec = ReviewSpec()
+    watch: WatchSpec | None = None
+    """Without it nobody looks on after full exposure."""
     time_scale: float = Field(default=1.0, gt=0, le=1000, allow_inf_nan=False)
     """Plan seconds per real second; for demonstrations."""
     grant_approvals: bool = False
@@ -137,7 +147,8 @@ class Plan(Strict):
 
     def measures(self, phase: Phase) -> dict[str, Signal]:
         """Measure id → the (narrowed) signal behind it, for the phase's rules and the plan's `traffic`."""
-        ids = [self.traffic, *(rule.measure for rule in (*phase.criteria, *phase.triggers))]
+        rules = (rule.measure for rule in (*phase.criteria, *phase.triggers))
+        ids = [self.traffic, *rules, *(figure.signal for figure in self.audit.values())]
         return {measure: self._signal(measure) for measure in dict.fromkeys(ids)}
 
     def _signal(self, measure: str) -> Signal:
@@ -146,6 +157,11 @@ class Plan(Strict):
             return signal
         names = self.features if on == (ON_ALL,) else on
         return narrow(signal, [self.features[name] for name in names])
+
+    @property
+    def closing(self) -> tuple[Step, ...]:
+        """What is done once everybody has the candidate, in order."""
+        return self.phases[-1].then
 
     def block_refs(self) -> tuple[str, ...]:
         """Every block the plan can need, once: targets, metrics, notifiers, tokens of checks not skipped."""
@@ -156,7 +172,8 @@ class Plan(Strict):
             if isinstance(check, HttpCheck) and check.bearer and check.name not in self.without
         ]
         targets = [target.use for target in self.targets.values()]
-        return tuple(dict.fromkeys([*targets, self.metrics, *self.notify.updates, *self.notify.page, *tokens]))
+        told = [*self.notify.updates, *self.notify.page, *(self.announce.to if self.announce else ())]
+        return tuple(dict.fromkeys([*targets, self.metrics, *told, *tokens]))
 
     def candidate(self, target: str, version: str) -> str:
         """The candidate's identity on a target: artifact, version, or flag values as canonical JSON."""

@@ -1,7 +1,7 @@
 """Overlays: the same plan on other blocks. `overlay: phase1.yaml` names the plan, relative to the file.
 
-An overlay may bind targets, metrics and notifiers, set `time_scale` and `review.after`, grant approvals, and
-list checks to go `without`. It cannot touch what the plan demands: phases, signals, rules.
+An overlay may bind targets, metrics and notifiers, set `time_scale`, `review.after` and the watch's pace, grant
+approvals, and list checks to go `without`. It cannot touch what the plan demands: phases, signals, rules.
 """
 
 from __future__ import annotations
@@ -31,6 +31,22 @@ class ReviewAfter(Strict):
     """Real seconds after full exposure, rising, whatever the time scale."""
 
 
+class AnnounceTo(Strict):
+    """Who hears of it."""
+
+    to: tuple[Ref, ...]
+    """Notifiers, beside those for updates."""
+
+
+class WatchPace(Strict):
+    """Looking on after full exposure, in real seconds."""
+
+    lasts: Seconds = Field(alias="for")
+    """How long."""
+    every: Seconds
+    """How often what happened since is judged."""
+
+
 class Overlay(Strict):
     """What an overlay may say."""
 
@@ -46,6 +62,8 @@ class Overlay(Strict):
     without: tuple[Line, ...] | None = None
     """Names of checks that are skipped, and shown as skipped."""
     review: ReviewAfter | None = None
+    announce: AnnounceTo | None = None
+    watch: WatchPace | None = None
 
 
 def overlay_problems(overlay: Source, base: Source) -> list[tuple[Place, str]]:
@@ -67,6 +85,10 @@ def _explained(problem: Problem) -> Problem:
     return Problem(problem.path, what, problem.at_key)
 
 
+_PARTLY = ("review", "announce", "watch")
+"""Keys of which an overlay replaces what it names, and leaves the rest to the plan."""
+
+
 def merge(base: Source, overlay: Source) -> Source:
     """The plan with an overlay that has no problems laid over it. Every value keeps its own place."""
     merged = Source(copy.deepcopy(base.data), dict(base.values), dict(base.keys))
@@ -78,9 +100,10 @@ def merge(base: Source, overlay: Source) -> Source:
 
 def _laid(data: dict[str, Any]) -> list[Path]:
     """The paths at which an overlay replaces the plan's value."""
-    whole: list[Path] = [(key,) for key in data if key not in ("overlay", "targets", "review")]
+    whole: list[Path] = [(key,) for key in data if key not in ("overlay", "targets", *_PARTLY)]
     uses: list[Path] = [("targets", name, "use") for name in data.get("targets", {})]
-    return [*whole, *uses, *([("review", "after")] if data.get("review") else [])]
+    partly: list[Path] = [(key, part) for key in _PARTLY for part in data.get(key) or ()]
+    return [*whole, *uses, *partly]
 
 
 def _get(data: Any, path: Path) -> Any:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from canary.plan.closing import Step
 from canary.plan.rules import Criterion, Trigger
 from canary.plan.signals import Strict
 from canary.plan.units import Line, Metric, Name, Ref, Seconds, Share, UrlPath
@@ -88,3 +89,5 @@ class Phase(Strict):
     """Any one of these rolls back at once."""
     on_undecided: OnUndecided = OnUndecided()
     """What happens when the evidence decides nothing."""
+    then: tuple[Step, ...] = ()
+    """In the last phase: what is done when everybody has the candidate, in this order."""

@@ -28,6 +28,8 @@ def _clauses(phase: Phase) -> Iterator[str]:
         yield "rolls back on " + ", ".join(_rule(rule) for rule in phase.triggers)
     if phase.criteria:
         yield _undecided(phase)
+    if phase.then:
+        yield f"then {', '.join(phase.then)}"
 
 
 def _rule(rule: Rule) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -35,24 +35,24 @@ class Adapters:
     probe: Probe
     updates: Mapping[str, Notifier]
     page: Mapping[str, Notifier]
+    announce: Mapping[str, Notifier]
     bearers: Mapping[str, Mapping[str, str]]
 
     def connections(self, plan: Plan) -> Mapping[str, Target | Metrics | Notifier]:
         """Every adapter that can say whether it is reachable, by block reference."""
         targets = {spec.use: self.targets[name] for name, spec in plan.targets.items()}
-        return {**targets, plan.metrics: self.metrics, **self.updates, **self.page}
+        return {**targets, plan.metrics: self.metrics, **self.updates, **self.page, **self.announce}
 
     async def close(self) -> None:
-        told = [*self.updates.values(), *self.page.values()]
+        told = {**self.updates, **self.page, **self.announce}.values()
         every: list[Target | Metrics | Probe | Notifier] = [*self.targets.values(), self.metrics, self.probe, *told]
         await asyncio.gather(*(adapter.close() for adapter in every), return_exceptions=True)
 
 
 def open_adapters(plan: Plan, sealed: Mapping[str, Fields], opener: Opener) -> Adapters:
     """From the fields of every reference in `plan.block_refs()`. Raises KeyError for one that was not sealed."""
-    notifiers = {
-        ref: cast(Notifier, opener.block(ref, sealed[ref])) for ref in (*plan.notify.updates, *plan.notify.page)
-    }
+    announced = (*plan.notify.updates, *(plan.announce.to if plan.announce else ()))
+    notifiers = open_notifiers((*announced, *plan.notify.page), sealed, opener)
     tokens = [c.bearer for phase in plan.phases for c in phase.checks if isinstance(c, HttpCheck) and c.bearer]
     bearers = {ref: opener.bearer(ref, sealed[ref]) for ref in tokens if ref in sealed}
     return Adapters(
@@ -61,5 +61,11 @@ def open_adapters(plan: Plan, sealed: Mapping[str, Fields], opener: Opener) -> A
         probe=opener.probe(),
         updates={ref: notifiers[ref] for ref in plan.notify.updates},
         page={ref: notifiers[ref] for ref in plan.notify.page},
+        announce={ref: notifiers[ref] for ref in announced},
         bearers=bearers,
     )
+
+
+def open_notifiers(refs: Iterable[str], sealed: Mapping[str, Fields], opener: Opener) -> Mapping[str, Notifier]:
+    """By reference, in that order, each once: a route for updates and for pages is the same notifier."""
+    return {ref: cast(Notifier, opener.block(ref, sealed[ref])) for ref in dict.fromkeys(refs)}

@@ -14,10 +14,12 @@ from canary.errors import CanaryError, Conflict, JournalUnavailable, ServiceBusy
 from canary.judge.literal import LiteralJudge
 from canary.plan.load import parse_plan
 from canary.plan.model import Plan
-from canary.ports import Clock, Journal, StoredPlan, Vault
+from canary.ports import Clock, Journal, Shelf, StoredPlan, Vault
 from canary.rollout import events as e
 from canary.rollout.adapters import Adapters, Opener, open_adapters
+from canary.rollout.closing import Closing
 from canary.rollout.conductor import Conductor
+from canary.rollout.former import former_baseline
 from canary.rollout.lease import LEASE, Lease
 from canary.rollout.people import read_state
 from canary.rollout.preflight import Load, preflight, seal
@@ -32,6 +34,7 @@ class Stores:
     vault: Vault
     spool: Spool
     clock: Clock
+    shelf: Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,9 @@ async def pass_preflight(seat: Seat, load: Load, opener: Opener) -> Adapters:
         return open_adapters(seat.plan, await vault.open(record.state.rollout), opener)
     adapters = await seal(seat.plan, record.state.rollout, load, vault, opener)
     try:
-        await record.tell(await preflight(seat.plan, record.state.version, adapters, seat.stores.clock))
+        passed = await preflight(seat.plan, record.state.version, adapters, seat.stores.clock)
+        former = await former_baseline(seat.stores.journal, seat.plan.service)
+        await record.tell(passed.model_copy(update={"former": former}))
     except BaseException:
         await adapters.close()
         raise
@@ -152,7 +157,9 @@ async def refuse(seat: Seat, why: CanaryError) -> None:
 @asynccontextmanager
 async def conducting(seat: Seat, adapters: Adapters) -> AsyncIterator[Conductor]:
     """The conductor at work: messages are delivered and people's entries looked for until the end of the block."""
-    conductor = Conductor(seat.plan, seat.record, seat.lease, adapters, seat.stores.vault, LiteralJudge())
+    stores = seat.stores
+    closing = Closing(seat.plan, stores.clock, stores.shelf, adapters.announce)
+    conductor = Conductor(seat.plan, seat.record, seat.lease, adapters, stores.vault, LiteralJudge(), closing)
     try:
         async with conductor.alive():
             yield conductor

@@ -10,27 +10,31 @@ from contextlib import asynccontextmanager
 
 from canary.errors import BadUsage, CandidateUnhealthy, Conflict, CredentialError, JournalUnavailable, ProviderError
 from canary.judge.literal import Judge
-from canary.plan.model import Phase, Plan
+from canary.plan.model import Phase, Plan, Step
 from canary.ports import Access, Clock, Release, Vault
 from canary.rollout import decide as d
 from canary.rollout import events as e
 from canary.rollout.adapters import Adapters
 from canary.rollout.checks import Checks
+from canary.rollout.closing import Closing
 from canary.rollout.desk import Desk
 from canary.rollout.effects import raise_all, shown
 from canary.rollout.lease import NEW_HOLDER_WAITS, Lease
+from canary.rollout.pager import Pager
 from canary.rollout.record import RETRY_EVERY, Record
 from canary.rollout.retreat import Retreat
 from canary.rollout.soak import Soak
 from canary.rollout.state import State
-from canary.rollout.waiting import pause, unless
-from canary.rollout.words import say
+from canary.rollout.thread import line, opening
+from canary.rollout.waiting import PROVIDER_TIMEOUT, pause, unless
 
 NEWS_EVERY = 1.0
 """Seconds between two looks for people's entries: an abort is seen within this."""
 PREPARE_TRIES = 3
-PAGE_AGAIN_AFTER = 300.0
-"""Seconds between two pages of the same hold; never scaled."""
+PARTING = 2.0
+"""Seconds for messages that wait when the conductor leaves: until then it keeps the lease from another one."""
+LAST_WORDS = PROVIDER_TIMEOUT + 0.5
+"""Seconds for them when the rollout has ended: nobody waits for the lease then, and how it ended should be told."""
 COLLECTS_WITHIN = 2 * d.LOOK_EVERY
 """Seconds of plan time in which a metric of the candidate must have grown."""
 RAISE_AGAIN_AFTER = 3.0
@@ -41,21 +45,31 @@ class Conductor:
     """Carries out one rollout's actions on its adapters. Used by one task at a time; see `conducting`."""
 
     def __init__(
-        self, plan: Plan, record: Record, lease: Lease, adapters: Adapters, vault: Vault, judge: Judge
+        self,
+        plan: Plan,
+        record: Record,
+        lease: Lease,
+        adapters: Adapters,
+        vault: Vault,
+        judge: Judge,
+        closing: Closing,
     ) -> None:
         self.plan = plan
         self.record = record
         self.lease = lease
         self.adapters = adapters
         self.vault = vault
+        self.closing = closing
         self.clock: Clock = record.clock
         self.news = asyncio.Event()
-        self.desk = Desk(self.clock, record.state.rollout, adapters.updates, adapters.page, record.tell)
-        self.retreat = Retreat(plan, record, lease, adapters.targets, self.desk)
+        self.desk = Desk(
+            self.clock, record.state.rollout, adapters.updates, adapters.page, record.tell, record.state.threads
+        )
+        self.pager = Pager(record, self.desk)
+        self.retreat = Retreat(plan, record, lease, adapters.targets)
         self.soak = Soak(plan, record, adapters, judge, self.retreat, self.news)
         self._access: dict[str, Access] = {}
         self._checks: Checks | None = None
-        self._reminded_at = float("-inf")
 
     @property
     def state(self) -> State:
@@ -65,7 +79,7 @@ class Conductor:
 
     async def run_phase(self, phase: str) -> State:
         """Until the phase has passed, or exposure 0 is sent, or the rollout has ended."""
-        over = (d.Done, d.FinishRollback, d.Promote)
+        over = (d.Done, d.FinishRollback, d.Close, d.Promote)
         return await self._drive(lambda a: isinstance(a, over) or (isinstance(a, d.StartPhase) and a.phase != phase))
 
     async def await_approval(self, phase: str) -> State:
@@ -74,6 +88,10 @@ class Conductor:
         return await self._drive(
             lambda a: not isinstance(a, asking) and not (isinstance(a, d.StartPhase) and a.phase == phase)
         )
+
+    async def close(self, step: Step) -> State:
+        """Until the step of the closing is done or given up, or exposure 0 is sent."""
+        return await self._drive(lambda a: a != d.Close(step) and not isinstance(a, d.RollBack))
 
     async def _drive(self, over: Callable[[d.Action], bool]) -> State:
         while True:
@@ -88,21 +106,11 @@ class Conductor:
             except Conflict:
                 continue
             except JournalUnavailable as error:
-                if self.record.too_silent:
-                    await self._go_blind(error)
+                # At full, where all was judged good, users stay, and the pager pages until the journal is back.
+                if self.record.too_silent and not self.state.at_full:
+                    await self.roll_back("conductor", f"the journal does not answer: {error.what}")
                     return self.state
                 await self.clock.sleep(RETRY_EVERY)
-
-    async def _go_blind(self, error: JournalUnavailable) -> None:
-        """Without a journal nothing may go on: users are taken off the candidate, and somebody is woken.
-
-        At full, where all was judged good, they stay: raises the error.
-        """
-        if self.state.at_full:
-            self.desk.page(f"{self.state.rollout}:journal", f"at full exposure without the journal: {error.what}")
-            raise error
-        self.desk.page(f"{self.state.rollout}:journal", f"rolling back without the journal: {error.what}")
-        await self.roll_back("conductor", f"the journal does not answer: {error.what}")
 
     async def _carry_out(self, action: d.Action) -> None:
         match action:
@@ -124,18 +132,19 @@ class Conductor:
             case d.Look(number):
                 await self._look(number)
             case d.Tick():
-                self._remind()
                 await self.soak.tick()
             case d.WaitUntil(at):
                 await pause(self.clock, min(NEWS_EVERY, at - self.clock.now()), self.news)
             case d.Extend(due, reason):
                 await self.record.decide(e.PhaseExtended(phase=self.state.phase, due=due, reason=reason))
             case d.StartHold(until, reason):
-                await self._hold(until, reason)
+                await self.record.decide(e.HoldStarted(phase=self.state.phase, until=until, reason=reason))
             case d.PassPhase(phase, reason, by):
                 await self.record.decide(e.PhasePassed(phase=phase, reason=reason, overridden_by=by))
             case d.RollBack(cause, reason):
                 await self.roll_back(cause, reason)
+            case d.Close(step):
+                await self._close(step)
             case d.Promote():
                 await self._promote()
 
@@ -170,21 +179,6 @@ class Conductor:
         for entry in await self.record.journal.read(self.state.rollout):
             digest.update(f"{entry.seq} {entry.type} {entry.data!r}\n".encode())
         return digest.hexdigest()
-
-    async def _hold(self, until: float, reason: str) -> None:
-        phase = self.state.phase
-        await self.record.decide(e.HoldStarted(phase=phase, until=until, reason=reason))
-        self.desk.page(f"{self.state.rollout}:hold", f"{phase} is held at {self.state.asked:.0%}: {reason}")
-
-    def _remind(self) -> None:
-        """A hold pages again until somebody says that they have seen it (promise I7)."""
-        hold, now = self.state.hold, self.clock.now()
-        if hold is None or self.state.acknowledged:
-            return
-        incident = f"{self.state.rollout}:hold"
-        if now - max(self._reminded_at, self.state.paged.get(incident, hold.since)) >= PAGE_AGAIN_AFTER:
-            self._reminded_at = now
-            self.desk.page(incident, f"{self.state.phase} is still held: {hold.reason}")
 
     # --- the candidate ----------------------------------------------------------------------------------
 
@@ -292,6 +286,12 @@ class Conductor:
             raise Conflict(f"rollout {state.rollout} is rolled back: {state.rollback.reason}")
         await self._free()
 
+    async def _close(self, step: Step) -> None:
+        entries = await self.record.journal.read(self.state.rollout)
+        done = await unless(self.news, self.closing.do(step, self.state, entries))
+        if done is not None:
+            await self.record.decide(done)
+
     async def _promote(self) -> None:
         now = self.clock.now()
         due = [e.ReviewDue(offset=o, due=now + o) for o in self.plan.review.after if o not in self.state.reviews]
@@ -321,12 +321,13 @@ class Conductor:
     async def alive(self) -> AsyncIterator[Conductor]:
         """Looks for people's entries and delivers messages meanwhile."""
         self.record.listeners.append(self._tell_people)
-        tasks = [asyncio.create_task(work) for work in (self._watch_journal(), self.desk.serve())]
+        self.desk.post(opening(self.plan, self.state))
+        tasks = [asyncio.create_task(work) for work in (self._watch_journal(), self.pager.watch(), self.desk.serve())]
         try:
             yield self
         finally:
             # Also when something went wrong: then above all is somebody to be told.
-            await self.desk.drain(2.0)
+            await self.desk.drain(LAST_WORDS if self.state.ended else PARTING)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -343,5 +344,6 @@ class Conductor:
                 self.news.set()
 
     def _tell_people(self, state: State, event: e.Event) -> None:
-        if message := say(state, event):
+        if message := line(state, event):
             self.desk.post(message)
+        self.pager.look()

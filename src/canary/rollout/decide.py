@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from canary.judge.verdict import Outcome
-from canary.plan.model import Phase, Plan
+from canary.plan.model import Phase, Plan, Step
 from canary.rollout.events import Cause
 from canary.rollout.measure import stale_after
 from canary.rollout.state import State
@@ -122,8 +122,15 @@ class FinishRollback:
 
 
 @dataclass(frozen=True, slots=True)
+class Close:
+    """Everybody has the candidate: the next step of the closing."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
 class Promote:
-    """Every phase has passed."""
+    """Every phase has passed, and the closing is done."""
 
 
 Action = (
@@ -144,6 +151,7 @@ Action = (
     | PassPhase
     | RollBack
     | FinishRollback
+    | Close
     | Promote
 )
 
@@ -160,7 +168,8 @@ def decide(plan: Plan, state: State, now: float) -> Action:
         return Preflight()
     phase = next((p for p in plan.phases if p.name not in state.passed), None)
     if phase is None:
-        return Promote()
+        step = next((step for step in plan.closing if step not in state.closed), None)
+        return Close(step) if step else Promote()
     if state.phase != phase.name:
         return StartPhase(phase.name)
     return _approval(plan, phase, state, now) or _in_phase(plan, phase, state, now)

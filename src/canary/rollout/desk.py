@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 
-from canary.ports import Clock, Notifier, Receipt
-from canary.rollout.events import Event, Paged
+from canary.ports import NOTHING, Clock, Notifier, Receipt
+from canary.rollout.events import Event, Paged, ThreadStarted
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
 
 Journaled = Callable[[Event], Awaitable[None]]
@@ -18,7 +18,8 @@ Queue = asyncio.Queue[Callable[[], Awaitable[None]]]
 class Desk:
     """Messages and pages, each in a queue of their own: no page waits behind a message.
 
-    `journaled` records the receipts of pages.
+    threads: route → where its thread was begun, as the journal has it. `journaled` records the receipts of pages,
+    and where a thread begins.
     """
 
     def __init__(
@@ -28,22 +29,25 @@ class Desk:
         updates: Mapping[str, Notifier],
         page: Mapping[str, Notifier],
         journaled: Journaled,
+        threads: Mapping[str, str] = NOTHING,
     ) -> None:
         self.clock = clock
         self.thread = thread
         self._updates = updates
         self._page = page
         self._journaled = journaled
+        self._threads = dict(threads)
+        self._known = dict(threads)
         self._posts: Queue = asyncio.Queue()
         self._pages: Queue = asyncio.Queue()
 
     def post(self, message: str) -> None:
         """Tell the rollout's thread, on every route for updates."""
-        self._posts.put_nowait(lambda: self._post(message))
+        self._posts.put_nowait(lambda: self.tell(message))
 
     def page(self, incident: str, summary: str) -> None:
         """Wake somebody: route after route until one confirms."""
-        self._pages.put_nowait(lambda: self._page_routes(incident, summary))
+        self._pages.put_nowait(lambda: self.page_now(incident, summary))
 
     async def serve(self) -> None:
         """Deliver for ever."""
@@ -54,11 +58,22 @@ class Desk:
         with contextlib.suppress(TimeoutError):
             await within(self.clock, seconds, asyncio.gather(self._posts.join(), self._pages.join()))
 
-    async def _post(self, message: str) -> None:
+    async def tell(self, message: str) -> None:
+        """Post and wait for it: route after route, each within its time limit. Raises what `journaled` does."""
         for route, notifier in self._updates.items():
-            await self._bounded(route, notifier.post(self.thread, message))
+            told = await self._bounded(route, notifier.post(self.thread, message, self._threads.get(route, "")))
+            self._threads[route] = told.ref or self._threads.get(route, "")
+        await self._begun()
 
-    async def _page_routes(self, incident: str, summary: str) -> None:
+    async def _begun(self) -> None:
+        """Journal each thread once. What the journal did not take is offered again after the next message."""
+        for route, ref in self._threads.items():
+            if ref and self._known.get(route) != ref:
+                await self._journaled(ThreadStarted(route=route, ref=ref))
+                self._known[route] = ref
+
+    async def page_now(self, incident: str, summary: str) -> None:
+        """Page and wait for the receipts. Raises what `journaled` does."""
         receipts: list[Receipt] = []
         for route, notifier in self._page.items():
             receipts.append(await self._bounded(route, notifier.page(incident, summary)))

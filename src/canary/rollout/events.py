@@ -84,12 +84,28 @@ class ConductorTook(Event):
     lease_seconds: float
 
 
+class Baseline(Part):
+    """What a version's users met, as it was recorded when everybody had got it.
+
+    figures: measure → what it showed: `total` counted, and either `share` (of bad events) or `p50`, `p95`, `p99`
+    in seconds; a figure that could not be told is absent.
+    """
+
+    rollout: str
+    version: str
+    figures: Mapping[str, Mapping[str, float]]
+
+
 class PreflightPassed(Event):
-    """Everything the rollout needs answered; what was observed as stable is the way back."""
+    """Everything the rollout needs answered; what was observed as stable is the way back.
+
+    `former` is the baseline that the rollout before this one recorded.
+    """
 
     release: Mapping[str, Identities]
     stable_version: str
     sealed: tuple[str, ...]
+    former: Baseline | None = None
 
 
 class RolloutEnded(Event):
@@ -209,6 +225,15 @@ class PhaseExtended(Event):
     reason: str
 
 
+class ClosingDone(Event):
+    """One step after full exposure: done, or given up with the reason. `data` is what came of it."""
+
+    step: str
+    ok: bool
+    detail: str
+    data: Mapping[str, Any] = {}
+
+
 class HoldStarted(Event):
     phase: str
     until: float
@@ -294,6 +319,33 @@ class Paged(Event):
     incident: str
     summary: str
     receipts: tuple[Mapping[str, Any], ...]
+
+
+class ThreadStarted(Event):
+    """The rollout's thread on this route begins at `ref`, the route's own name for the place."""
+
+    route: str
+    ref: str
+
+
+class Watched(Event):
+    """One look after full exposure: the block it saw, the verdict, and what was worse than the past.
+
+    `seconds`: how much of the time since the last look was seen.
+    """
+
+    number: int
+    block: Mapping[str, Any]
+    verdict: Mapping[str, Any]
+    seconds: float
+    past: tuple[str, ...] = ()
+
+
+class WatchBlind(Event):
+    """A look that could not be: neither good nor bad."""
+
+    number: int
+    reason: str
 
 
 class ReviewDue(Event):

@@ -36,7 +36,7 @@ async def enter(journal: Journal, clock: Clock, rollout: str, decision: e.Decisi
 def possible(state: State, decision: e.Decision) -> None:
     """Raises BadUsage, saying what would be possible instead."""
     match decision:
-        case e.RollbackAsked() if state.ended and state.ended.outcome == "promoted":
+        case e.RollbackAsked() | e.PageAcknowledged() if state.ended and state.ended.outcome == "promoted":
             return
         case e.AbortAsked() if state.ended and state.ended.outcome == "promoted":
             back = f"bring it back with: canary rollback {state.rollout} --reason '…'"

@@ -96,8 +96,12 @@ class Record:
     @property
     def too_silent(self) -> bool:
         """Whether the journal has not answered for too long to go on."""
-        silent = self._silent_since
-        return silent is not None and self.clock.monotonic() - silent >= SILENT_AFTER
+        return self.silent_seconds >= SILENT_AFTER
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long the journal has not answered; 0 when it did the last time it was asked."""
+        return 0.0 if self._silent_since is None else self.clock.monotonic() - self._silent_since
 
     async def _heard(self, asked: Awaitable[Sequence[Entry]]) -> Sequence[Entry]:
         began = self.clock.monotonic()

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from canary.plan.model import Plan
-from canary.ports import Target, Verification
-from canary.rollout.desk import Desk
+from canary.ports import Target
 from canary.rollout.effects import look_at_all, lower_all, shown
 from canary.rollout.events import (
     Cause,
@@ -30,12 +29,11 @@ LOOK_EVERY = 1.0
 class Retreat:
     """Lowers and verifies. A raise never comes from here."""
 
-    def __init__(self, plan: Plan, record: Record, lease: Lease, targets: Mapping[str, Target], desk: Desk) -> None:
+    def __init__(self, plan: Plan, record: Record, lease: Lease, targets: Mapping[str, Target]) -> None:
         self.plan = plan
         self.record = record
         self.lease = lease
         self.targets = targets
-        self.desk = desk
         self.clock = record.clock
 
     async def lower(self, cause: Cause, reason: str, before: Sequence[Event] = ()) -> None:
@@ -50,7 +48,7 @@ class Retreat:
         await self.record.insist(ExposureObserved(share=0.0, targets=shown(looked)))
 
     async def finish(self) -> bool:
-        """Look until every target shows 0, lowering again what does not; page when `rollback.within` is over."""
+        """Look until every target shows 0, lowering again what does not; unverified once `rollback.within` is over."""
         rollback = self.record.state.rollback
         started = rollback.started_at if rollback else self.clock.now()
         begun = self.clock.now()
@@ -64,7 +62,8 @@ class Retreat:
             if off:
                 await lower_all(self.clock, self.targets, self.record.state.release, self.lease.lock.epoch)
             if off and self.clock.now() >= max(started, begun) + self.plan.rollback.within:
-                await self._unverified(off, self.clock.now() - started)
+                waited = self.clock.now() - started
+                await self.record.insist(RollbackUnverified(targets=shown(off), waited_seconds=waited))
                 return False
             await self.clock.sleep(LOOK_EVERY)
 
@@ -72,8 +71,3 @@ class Retreat:
         """A raise of ours or of a former holder may still land: its answer was lost, or the holder was replaced."""
         state = self.record.state
         return REOBSERVE if state.raise_open or state.takeovers else 0.0
-
-    async def _unverified(self, off: Mapping[str, Verification], waited: float) -> None:
-        told = "; ".join(f"{name}: {v.detail}" for name, v in off.items())
-        self.desk.page(f"{self.record.state.rollout}:rollback", f"exposure 0 could not be verified: {told}")
-        await self.record.insist(RollbackUnverified(targets=shown(off), waited_seconds=waited))

@@ -5,52 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import singledispatch
-from typing import Literal
 
 from canary.judge.evidence import Block, Evidence
-from canary.judge.verdict import PhaseVerdict
+from canary.judge.verdict import Outcome, PhaseVerdict
 from canary.ports import Entry
 from canary.rollout import events as e
+from canary.rollout.halts import Approval, Hold, Rollback, Stop
 from canary.rollout.looks import Looks
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """What is being asked: by these roles, for this subject, until `due`; and who has said yes."""
-
-    roles: tuple[str, ...]
-    subject: str
-    due: float
-    given: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        return tuple(role for role in self.roles if role not in self.given)
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    since: float
-    until: float | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """An abort or an asked rollback: sticky from the line that says it."""
-
-    by: str
-    reason: str
-    kind: Literal["abort", "rollback"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rollback:
-    cause: e.Cause
-    reason: str
-    started_at: float
-    verified: bool = False
-    unverified_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +61,15 @@ class State:
     ended: e.RolloutEnded | None = None
     ended_at: float = 0.0
     paged: Mapping[str, float] = field(default_factory=dict)
-    acknowledged: bool = False
+    acknowledged_at: float = 0.0
+    threads: Mapping[str, str] = field(default_factory=dict)
+    watched_at: float = 0.0
+    watched: frozenset[int] = frozenset()
+    watch_bad: bool = False
+    soak_since: float = 0.0
+    canary_seconds: float = 0.0
+    former: e.Baseline | None = None
+    closed: Mapping[str, e.ClosingDone] = field(default_factory=dict)
     reviews: Mapping[float, float] = field(default_factory=dict)
     reviewed: Mapping[float, tuple[str, ...]] = field(default_factory=dict)
 
@@ -163,7 +132,7 @@ def _(event: e.ConductorTook, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.PreflightPassed, state: State, at: float) -> State:
-    return replace(state, release=event.release, stable_version=event.stable_version)
+    return replace(state, release=event.release, stable_version=event.stable_version, former=event.former)
 
 
 @apply.register
@@ -262,6 +231,7 @@ def _(event: e.SoakStarted, state: State, at: float) -> State:
         verdict=None,
         sampled_at=at,
         blind_since=None,
+        soak_since=at,
     )
 
 
@@ -303,12 +273,30 @@ def _(event: e.PhaseExtended, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.HoldStarted, state: State, at: float) -> State:
-    return replace(state, hold=Hold(at, event.until, event.reason), acknowledged=False)
+    return replace(state, hold=Hold(at, event.until, event.reason))
 
 
 @apply.register
 def _(event: e.PhasePassed, state: State, at: float) -> State:
-    return replace(state, passed=(*state.passed, event.phase), hold=None, override=None)
+    canary = state.soaking == event.phase and 0 < state.asked < 1
+    seconds = state.canary_seconds + (at - state.soak_since if canary else 0.0)
+    return replace(state, passed=(*state.passed, event.phase), hold=None, override=None, canary_seconds=seconds)
+
+
+@apply.register
+def _(event: e.Watched, state: State, at: float) -> State:
+    bad = event.verdict.get("outcome") == Outcome.FAIL or bool(event.past)
+    return replace(state, watched_at=at, watched=state.watched | {event.number}, watch_bad=bad)
+
+
+@apply.register
+def _(event: e.WatchBlind, state: State, at: float) -> State:
+    return replace(state, watched=state.watched | {event.number}, watch_bad=True)
+
+
+@apply.register
+def _(event: e.ClosingDone, state: State, at: float) -> State:
+    return replace(state, closed={**state.closed, event.step: event})
 
 
 @apply.register
@@ -352,7 +340,7 @@ def _(event: e.ExtendAsked, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.PageAcknowledged, state: State, at: float) -> State:
-    return replace(state, acknowledged=True)
+    return replace(state, acknowledged_at=at)
 
 
 @apply.register
@@ -368,7 +356,8 @@ def _(event: e.RollbackVerified, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.RollbackUnverified, state: State, at: float) -> State:
-    rollback = replace(_rollback(state, at), unverified_at=at)
+    rollback = _rollback(state, at)
+    rollback = replace(rollback, unverified_at=rollback.unverified_at or at)
     return replace(state, targets={**state.targets, **event.targets}, rollback=rollback)
 
 
@@ -385,6 +374,11 @@ def _(event: e.RolloutEnded, state: State, at: float) -> State:
 @apply.register
 def _(event: e.Paged, state: State, at: float) -> State:
     return replace(state, paged={**state.paged, event.incident: at})
+
+
+@apply.register
+def _(event: e.ThreadStarted, state: State, at: float) -> State:
+    return replace(state, threads={**state.threads, event.route: event.ref})
 
 
 @apply.register

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from canary.judge.verdict import PhaseVerdict
 from canary.rollout import events as e
 from canary.rollout.state import State
 
@@ -121,6 +122,23 @@ def _(event: e.Decision, state: State) -> str:
 @_say.register
 def _(event: e.PageAcknowledged, state: State) -> str:
     return f"{event.by} looks after the page: {event.reason}"
+
+
+@_say.register
+def _(event: e.ClosingDone, state: State) -> str:
+    return f"{event.step}: {'' if event.ok else 'NOT done, '}{event.detail}"
+
+
+@_say.register
+def _(event: e.Watched, state: State) -> str:
+    verdict = PhaseVerdict.from_data(event.verdict)
+    past = "".join(f"; {each}" for each in event.past)
+    return f"watch {event.number}: {verdict.outcome}, {verdict.reason} ({event.seconds:.0f} s seen){past}"
+
+
+@_say.register
+def _(event: e.WatchBlind, state: State) -> str:
+    return f"watch {event.number} saw nothing: {event.reason}"
 
 
 @_say.register

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from canary.errors import MeasurementFailed, ProviderUnavailable, SelectorError
 from canary.plan.model import Arms, Signal
@@ -11,7 +11,7 @@ from canary.ports import Arm, Increment, Receipt, Response, Scrape
 from canary.testing.clock import FakeClock
 from canary.testing.platform import FakePlatform, FakeTarget
 
-__all__ = ["FakeClock", "FakeMetrics", "FakeNotifier", "FakePlatform", "FakeProbe", "FakeTarget"]
+__all__ = ["FakeClock", "FakeMetrics", "FakeNotifier", "FakePlatform", "FakeProbe", "FakeTarget", "MemoryShelf"]
 
 
 @dataclass(slots=True)
@@ -49,19 +49,27 @@ class FakeMetrics:
 
 @dataclass(slots=True)
 class FakeNotifier:
-    """`ports.Notifier` that keeps what it was told; `down` makes every receipt a failure."""
+    """`ports.Notifier` that keeps what it was told; `down` makes every receipt a failure.
+
+    refs: the thread that each post was put into, by its place; the first post without one begins "thread-1".
+    """
 
     route: str = "fake/local"
     down: bool = False
     posts: list[tuple[str, str]] = field(default_factory=list)
+    refs: list[str] = field(default_factory=list)
     pages: list[tuple[str, str]] = field(default_factory=list)
 
     async def check_connection(self) -> None:
         """Nothing to reach."""
 
-    async def post(self, thread: str, message: str) -> Receipt:
+    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
         """Keeps (thread, message)."""
-        return self._keep(self.posts, thread, message)
+        receipt = self._keep(self.posts, thread, message)
+        if not receipt.confirmed:
+            return receipt
+        self.refs.append(ref or f"thread-{len(set(self.refs)) + 1}")
+        return replace(receipt, ref=self.refs[-1])
 
     async def page(self, incident: str, summary: str) -> Receipt:
         """Keeps (incident, summary)."""
@@ -93,3 +101,17 @@ class FakeProbe:
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+@dataclass(slots=True)
+class MemoryShelf:
+    """`ports.Shelf`: (rollout, name) → text. full: no document can be written."""
+
+    documents: dict[tuple[str, str], str] = field(default_factory=dict)
+    full: bool = False
+
+    async def put(self, rollout: str, name: str, text: str) -> str:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.documents[rollout, name] = text
+        return f"memory:{rollout}/{name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from canary.plan.checks.closing import closing
 from canary.plan.checks.phases import phases
 from canary.plan.checks.references import references
 from canary.plan.checks.rules import rules
@@ -21,6 +22,7 @@ _CHECKS: tuple[Callable[[Plan], Iterator[Problem]], ...] = (
     times,
     phases,
     rules,
+    closing,
 )
 
 

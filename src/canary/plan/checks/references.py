@@ -28,6 +28,8 @@ def _used(plan: Plan) -> Iterator[tuple[Path, str, Role]]:
     for route, refs in (("updates", plan.notify.updates), ("page", plan.notify.page)):
         for index, ref in enumerate(refs):
             yield ("notify", route, index), ref, "notifier"
+    for index, ref in enumerate(plan.announce.to if plan.announce else ()):
+        yield ("announce", "to", index), ref, "notifier"
     for i, phase in enumerate(plan.phases):
         for j, check in enumerate(phase.checks):
             if isinstance(check, HttpCheck) and check.bearer:
@@ -35,11 +37,12 @@ def _used(plan: Plan) -> Iterator[tuple[Path, str, Role]]:
 
 
 def _pages(plan: Plan) -> Iterator[Problem]:
+    valid = ", ".join(name for name, kind in KINDS.items() if kind.pages)
     if not plan.notify.page:
-        yield Problem(("notify", "page"), "a plan needs somebody to wake: name at least one notifier block")
+        what = "a plan needs somebody to wake: name at least one block of a kind that can, such as [slack/oncall]"
+        yield Problem(("notify", "page"), f"{what}; valid kinds: {valid}")
     for index, ref in enumerate(plan.notify.page):
         kind = KINDS.get(kind_of(ref))
         if kind and kind.role == "notifier" and not kind.pages:
-            valid = ", ".join(name for name, kind in KINDS.items() if kind.pages)
             what = f"kind {kind_of(ref)} cannot wake anybody; valid values: {valid}"
             yield Problem(("notify", "page", index), what)

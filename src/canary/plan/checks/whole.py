@@ -52,6 +52,8 @@ def skipped(plan: Plan) -> Iterator[Problem]:
 
 
 def times(plan: Plan) -> Iterator[Problem]:
-    """Reviews come one after the other."""
+    """Reviews come one after the other, and the watch looks at least once."""
+    if plan.watch and plan.watch.every > plan.watch.lasts:
+        yield Problem(("watch", "every"), "longer than the watch itself: it would never look")
     if any(later <= earlier for earlier, later in pairwise(plan.review.after)):
         yield Problem(("review", "after"), "the times must rise, such as [24h, 48h]")

@@ -1,0 +1,198 @@
+"""Messages and pages in Slack: one thread per rollout, and a new message for whoever must wake up."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
+
+from canary.blocks.base import CanaryBlock, MaybeSecret, Url
+from canary.blocks.http import Credential, Http, bearer
+from canary.blocks.slack_wire import LONGEST, WEBHOOK_PATH, Place, SlackRefusal, accepted, escaped, private, send
+from canary.errors import CredentialError, ProviderError, ProviderUnavailable
+from canary.ports import Receipt
+
+OnCall = Annotated[str, Field(pattern=r"^[SUW][A-Z0-9]{2,30}$")]
+
+
+class Slack(CanaryBlock):
+    """Slack by an app's bot token, which confirms what it posted; or by an incoming webhook, which cannot.
+
+    Through a webhook there are no threads, and no receipt is confirmed: it answers ok whoever can see the channel.
+    """
+
+    _block_type_name = "Canary: Slack"
+    _block_type_slug = "slack"
+    _description = "Tells a Slack channel how a rollout goes, in one thread per rollout, and pages whoever is on call."
+
+    token: MaybeSecret = Field(
+        default=None, description="Bot token of a Slack app (xoxb-…) with the scope chat:write. Needs the channel."
+    )
+    channel: str = Field(
+        default="", description="Id of the channel (C…), from the foot of its details in Slack. Only with a token."
+    )
+    webhook_url: MaybeSecret = Field(
+        default=None, description="Instead of a token: the URL of an incoming webhook. Its posts have no threads."
+    )
+    oncall: tuple[OnCall, ...] = Field(
+        default=(), description="Who is mentioned in pages: user group ids (S…) or member ids (U…)."
+    )
+    base_url: Url = Field(default="https://slack.com/api", description="Slack's Web API. Leave it as it is.")
+
+    _http: Http = PrivateAttr()
+    _paged: set[str] = PrivateAttr(default_factory=set)
+
+    @field_validator("channel")
+    @classmethod
+    def _an_id(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[CGD][A-Z0-9]{2,30}", value):
+            raise ValueError("write the channel's id, such as C024BE91L: a name may change")
+        return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _a_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        url = value.get_secret_value() if value else ""
+        if url and not (re.fullmatch(rf"https?://[^\s/?#@]+{WEBHOOK_PATH}[\w/-]+", url) and private(url)):
+            raise ValueError("copy the webhook's URL from the app's settings: https://hooks.slack.com/services/…")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _kept_from_others(cls, value: str) -> str:
+        if not private(value):
+            raise ValueError("the token must not travel in clear: write https://, or http:// on this machine")
+        return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.token) == bool(self.webhook_url):
+            raise ValueError("token: give either a bot token with its channel, or a webhook_url")
+        if bool(self.channel) != bool(self.token):
+            raise ValueError("channel: a token needs the channel's id; a webhook has its own, and takes none")
+        return self
+
+    def open(self) -> None:
+        """Make the client."""
+        hook = self.webhook_url.get_secret_value() if self.webhook_url else ""
+        self._http = self._http_client(urlsplit(hook).path)
+
+    async def check_connection(self) -> None:
+        """Whether the token is good and the channel can be written to, as far as that shows without posting.
+
+        Of a webhook nothing can be asked. Raises CredentialError with Slack's word; ProviderError without an answer.
+        """
+        if not self.token:
+            return
+        try:
+            scopes = await self._known()
+            await self._may_write(scopes)
+        except SlackRefusal as error:
+            if error.field:
+                raise CredentialError(self.ref, error.field, error.what) from None
+            raise
+
+    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
+        """Into the rollout's thread; without its `ref` the message begins one. The receipt's `ref` is the thread's.
+
+        Delivered twice when an answer was lost and it is told again: Slack has no documented key against that.
+        """
+        place = Place.parse(ref)
+        try:
+            if not self.token:
+                return await self._through_the_webhook(escaped(f"[{thread}] {message}"))
+            new = await self._message(escaped(message if place else f"[{thread}] {message}"), place)
+        except ProviderError as error:
+            return Receipt(self.ref, confirmed=False, detail=error.what, ref=ref)
+        return Receipt(self.ref, confirmed=True, detail="posted", ref=str(place or new))
+
+    async def page(self, incident: str, summary: str) -> Receipt:
+        """A message of its own that mentions whoever is on call; one about the same incident says it is a reminder.
+
+        Confirmed when Slack has the message and somebody is mentioned in it.
+        """
+        again = "Reminder: " if incident in self._paged else ""
+        head = " ".join([*map(_mention, self.oncall), f"*PAGE* {again}"])
+        text = head + escaped(f"[{incident}] {summary}", LONGEST - len(head))
+        try:
+            if self.token:
+                await self._message(text, None)
+                receipt = Receipt(self.ref, confirmed=bool(self.oncall), detail=self._mentioned())
+            else:
+                receipt = await self._through_the_webhook(text)
+        except ProviderError as error:
+            return Receipt(self.ref, confirmed=False, detail=error.what)
+        self._paged.add(incident)
+        return receipt
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    async def _known(self) -> str | None:
+        """The token's scopes, comma separated, or None when Slack does not say.
+
+        Source: https://docs.slack.dev/reference/methods/auth.test; the header is in
+        https://docs.slack.dev/authentication/installing-with-oauth.
+        """
+        answer = await send(self._http, self._clock, f"{self.base_url}/auth.test", self._as())
+        accepted(self.ref, answer)
+        scopes = answer.headers.get("x-oauth-scopes")
+        if scopes is not None and "chat:write" not in _words(scopes):
+            raise SlackRefusal("missing_scope")
+        return scopes
+
+    async def _may_write(self, scopes: str | None) -> None:
+        """Source: https://docs.slack.dev/reference/methods/conversations.info. A token may lack the scope to ask."""
+        url = f"{self.base_url}/conversations.info"
+        try:
+            answer = await send(self._http, self._clock, url, self._as(), data={"channel": self.channel})
+            found = accepted(self.ref, answer).get("channel")
+        except SlackRefusal as error:
+            if error.word == "missing_scope":
+                return
+            raise
+        if not isinstance(found, dict):
+            return
+        if found.get("is_archived"):
+            raise SlackRefusal("is_archived")
+        if found.get("is_member") is False and "chat:write.public" not in _words(scopes or ""):
+            raise SlackRefusal("not_in_channel")
+
+    async def _message(self, text: str, thread: Place | None) -> Place:
+        """Where the message stands now. Source: https://docs.slack.dev/reference/methods/chat.postMessage."""
+        body = {"channel": self.channel, "text": text, "unfurl_links": False, "unfurl_media": False}
+        if thread:
+            body |= {"channel": thread.channel, "thread_ts": thread.ts}
+        url = f"{self.base_url}/chat.postMessage"
+        said = accepted(self.ref, await send(self._http, self._clock, url, self._as(), json=body))
+        place = Place.parse(f"{said.get('channel')}:{said.get('ts')}")
+        if place is None:
+            raise ProviderUnavailable(f"{self.ref}: Slack says ok, and not where the message stands", "look there")
+        return place
+
+    async def _through_the_webhook(self, text: str) -> Receipt:
+        """Source: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks."""
+        assert self.webhook_url is not None
+        answer = await send(self._http, self._clock, self.webhook_url.get_secret_value(), json={"text": text})
+        if answer.status != 200:
+            raise SlackRefusal(answer.text().strip())
+        return Receipt(self.ref, confirmed=False, detail="sent; a webhook does not tell whether anybody can see it")
+
+    def _as(self) -> Credential:
+        assert self.token is not None
+        return bearer("token", self.token.get_secret_value())
+
+    def _mentioned(self) -> str:
+        return "posted" if self.oncall else "posted, but the block's field oncall is empty: nobody was mentioned"
+
+
+def _mention(who: str) -> str:
+    """Source: https://docs.slack.dev/messaging/formatting-message-text (mentioning groups and users)."""
+    return f"<!subteam^{who}>" if who.startswith("S") else f"<@{who}>"
+
+
+def _words(scopes: str) -> list[str]:
+    return [scope.strip() for scope in scopes.split(",")]

@@ -1,0 +1,52 @@
+"""What keeps a rollout from going forward: an approval that is asked, a hold, a stop, the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from canary.rollout.events import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What is being asked: by these roles, for this subject, until `due`; and who has said yes."""
+
+    roles: tuple[str, ...]
+    subject: str
+    due: float
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(role for role in self.roles if role not in self.given)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A person must decide: since when, until when at most (None until a conductor has seen it), and why."""
+
+    since: float
+    until: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An abort or an asked rollback: sticky from the line that says it."""
+
+    by: str
+    reason: str
+    kind: Literal["abort", "rollback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """The way back. `unverified_at`: when it was first said that not every target shows exposure 0."""
+
+    cause: Cause
+    reason: str
+    started_at: float
+    verified: bool = False
+    unverified_at: float | None = None
