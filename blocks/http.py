@@ -1,4 +1,4 @@
-"""The one way in which adapters speak HTTP.
+"""The one way in which adapters speak HTTP, but for Slack, which has an SDK.
 
 Rules: TLS is verified; no redirect is followed, so no credential travels to another host; every request has a
 total deadline (body included) and a limit on the body; nothing that httpx raises leaves this module; no error
@@ -99,7 +99,8 @@ async def within(seconds: float, what: str) -> AsyncIterator[asyncio.TaskGroup]:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
+    """Whom to trust: the same for every adapter."""
     return httpx.create_ssl_context()
 
 
@@ -180,7 +181,7 @@ class Http:
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
             self._client = httpx.AsyncClient(
-                verify=_tls(),
+                verify=tls(),
                 follow_redirects=False,
                 timeout=httpx.Timeout(DEADLINE, connect=CONNECT),
                 # A proxy from the environment is for the world outside, never for this machine itself.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from canary.blocks.base import CanaryBlock, MaybeSecret, Url
-from canary.blocks.http import Credential, Http, bearer
-from canary.blocks.slack_wire import LONGEST, WEBHOOK_PATH, Place, SlackRefusal, accepted, escaped, private, send
+from canary.blocks.slack_calls import Asked, Line
+from canary.blocks.slack_wire import WEBHOOK_PATH, Place, SlackRefusal, addressed, private
 from canary.errors import CredentialError, ProviderError, ProviderUnavailable
 from canary.ports import Receipt
 
@@ -41,7 +42,7 @@ class Slack(CanaryBlock):
     )
     base_url: Url = Field(default="https://slack.com/api", description="Slack's Web API. Leave it as it is.")
 
-    _http: Http = PrivateAttr()
+    _line: Line = PrivateAttr()
     _paged: set[str] = PrivateAttr(default_factory=set)
 
     @field_validator("channel")
@@ -54,7 +55,7 @@ class Slack(CanaryBlock):
     @field_validator("webhook_url")
     @classmethod
     def _a_webhook(cls, value: SecretStr | None) -> SecretStr | None:
-        url = value.get_secret_value() if value else ""
+        url = _plain(value)
         if url and not (re.fullmatch(rf"https?://[^\s/?#@]+{WEBHOOK_PATH}[\w/-]+", url) and private(url)):
             raise ValueError("copy the webhook's URL from the app's settings: https://hooks.slack.com/services/…")
         return value
@@ -75,9 +76,8 @@ class Slack(CanaryBlock):
         return self
 
     def open(self) -> None:
-        """Make the client."""
-        hook = self.webhook_url.get_secret_value() if self.webhook_url else ""
-        self._http = self._http_client(urlsplit(hook).path)
+        """Know the way."""
+        self._line = Line(self.ref, self._clock, _plain(self.webhook_url) or self.base_url)
 
     async def check_connection(self) -> None:
         """Whether the token is good and the channel can be written to, as far as that shows without posting.
@@ -94,16 +94,22 @@ class Slack(CanaryBlock):
                 raise CredentialError(self.ref, error.field, error.what) from None
             raise
 
-    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
+    async def check_paging(self) -> None:
+        """Raises CredentialError when a page would mention nobody."""
+        if not self.oncall:
+            raise CredentialError(self.ref, "oncall", "a page would wake nobody: name user groups (S…) or members (U…)")
+
+    async def post(self, thread: str, message: str, ref: str = "", mentions: Sequence[str] = ()) -> Receipt:
         """Into the rollout's thread; without its `ref` the message begins one. The receipt's `ref` is the thread's.
 
         Delivered twice when an answer was lost and it is told again: Slack has no documented key against that.
         """
         place = Place.parse(ref)
+        text = addressed(mentions, message if place and self.token else f"[{thread}] {message}")
         try:
             if not self.token:
-                return await self._through_the_webhook(escaped(f"[{thread}] {message}"))
-            new = await self._message(escaped(message if place else f"[{thread}] {message}"), place)
+                return await self._through_the_webhook(text)
+            new = await self._message(text, place)
         except ProviderError as error:
             return Receipt(self.ref, confirmed=False, detail=error.what, ref=ref)
         return Receipt(self.ref, confirmed=True, detail="posted", ref=str(place or new))
@@ -113,9 +119,8 @@ class Slack(CanaryBlock):
 
         Confirmed when Slack has the message and somebody is mentioned in it.
         """
-        again = "Reminder: " if incident in self._paged else ""
-        head = " ".join([*map(_mention, self.oncall), f"*PAGE* {again}"])
-        text = head + escaped(f"[{incident}] {summary}", LONGEST - len(head))
+        again = " Reminder:" if incident in self._paged else ""
+        text = addressed(self.oncall, f"[{incident}] {summary}", f"*PAGE*{again}")
         try:
             if self.token:
                 await self._message(text, None)
@@ -128,8 +133,7 @@ class Slack(CanaryBlock):
         return receipt
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close()
+        """Nothing to close: no connection outlives its message."""
 
     async def _known(self) -> str | None:
         """The token's scopes, comma separated, or None when Slack does not say.
@@ -137,23 +141,21 @@ class Slack(CanaryBlock):
         Source: https://docs.slack.dev/reference/methods/auth.test; the header is in
         https://docs.slack.dev/authentication/installing-with-oauth.
         """
-        answer = await send(self._http, self._clock, f"{self.base_url}/auth.test", self._as())
-        accepted(self.ref, answer)
-        scopes = answer.headers.get("x-oauth-scopes")
+        answer = await self._ask(lambda slack: slack.auth_test())
+        scopes: str | None = answer.headers.get("x-oauth-scopes")
         if scopes is not None and "chat:write" not in _words(scopes):
             raise SlackRefusal("missing_scope")
         return scopes
 
     async def _may_write(self, scopes: str | None) -> None:
         """Source: https://docs.slack.dev/reference/methods/conversations.info. A token may lack the scope to ask."""
-        url = f"{self.base_url}/conversations.info"
         try:
-            answer = await send(self._http, self._clock, url, self._as(), data={"channel": self.channel})
-            found = accepted(self.ref, answer).get("channel")
+            answer = await self._ask(lambda slack: slack.conversations_info(channel=self.channel))
         except SlackRefusal as error:
             if error.word == "missing_scope":
                 return
             raise
+        found = answer.get("channel")
         if not isinstance(found, dict):
             return
         if found.get("is_archived"):
@@ -163,35 +165,33 @@ class Slack(CanaryBlock):
 
     async def _message(self, text: str, thread: Place | None) -> Place:
         """Where the message stands now. Source: https://docs.slack.dev/reference/methods/chat.postMessage."""
-        body = {"channel": self.channel, "text": text, "unfurl_links": False, "unfurl_media": False}
-        if thread:
-            body |= {"channel": thread.channel, "thread_ts": thread.ts}
-        url = f"{self.base_url}/chat.postMessage"
-        said = accepted(self.ref, await send(self._http, self._clock, url, self._as(), json=body))
+        said = await self._ask(
+            lambda slack: slack.chat_postMessage(
+                channel=thread.channel if thread else self.channel,
+                thread_ts=thread.ts if thread else None,
+                text=text,
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+        )
         place = Place.parse(f"{said.get('channel')}:{said.get('ts')}")
         if place is None:
             raise ProviderUnavailable(f"{self.ref}: Slack says ok, and not where the message stands", "look there")
         return place
 
     async def _through_the_webhook(self, text: str) -> Receipt:
-        """Source: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks."""
-        assert self.webhook_url is not None
-        answer = await send(self._http, self._clock, self.webhook_url.get_secret_value(), json={"text": text})
-        if answer.status != 200:
-            raise SlackRefusal(answer.text().strip())
+        await self._line.webhook(text)
         return Receipt(self.ref, confirmed=False, detail="sent; a webhook does not tell whether anybody can see it")
 
-    def _as(self) -> Credential:
-        assert self.token is not None
-        return bearer("token", self.token.get_secret_value())
+    async def _ask(self, asked: Asked) -> AsyncSlackResponse:
+        return await self._line.api(_plain(self.token), asked)
 
     def _mentioned(self) -> str:
         return "posted" if self.oncall else "posted, but the block's field oncall is empty: nobody was mentioned"
 
 
-def _mention(who: str) -> str:
-    """Source: https://docs.slack.dev/messaging/formatting-message-text (mentioning groups and users)."""
-    return f"<!subteam^{who}>" if who.startswith("S") else f"<@{who}>"
+def _plain(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""
 
 
 def _words(scopes: str) -> list[str]:

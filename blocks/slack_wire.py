@@ -1,28 +1,15 @@
-"""Slack's wire, as far as messages need it: the Web API's answers, rate limits, escaping, and what its errors mean.
-
-Sources: https://docs.slack.dev/apis/web-api/ (HTTP 200 with `ok`, and `error` when it is false),
-https://docs.slack.dev/apis/web-api/rate-limits (429 with Retry-After in seconds),
-https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks (plain-text answers, 403, 404 and 410).
-"""
+"""Slack's words, as far as messages need them: escaping, mentions, places, and what its errors mean."""
 
 from __future__ import annotations
 
 import ipaddress
-import json
-import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
-from canary.blocks.http import OPEN, Answer, Credential, Http
-from canary.errors import ProviderError, ProviderUnavailable
-from canary.ports import Clock
-from canary.rollout.waiting import PROVIDER_TIMEOUT
+from canary.errors import ProviderError
 
-DEADLINE = PROVIDER_TIMEOUT - 0.5
-"""Seconds that one message may take, waits for the rate limit included: the desk gives up half a second later."""
 LONGEST = 40_000
 """Characters of a message's text; Slack cuts what is longer. https://docs.slack.dev/reference/methods/chat.postMessage"""
 CUT = " … (cut: too long for Slack; the whole text is in the journal)"
@@ -87,70 +74,32 @@ def escaped(text: str, room: int = LONGEST) -> str:
     return re.sub(r"&[a-z]{0,3}$", "", safe[: room - len(CUT)]) + CUT
 
 
+def addressed(who: Sequence[str], text: str, head: str = "") -> str:
+    """Text that mentions these user groups (S…) and members (U…), and nobody else, whatever it quotes.
+
+    head: Slack's own markup before the text. Source:
+    https://docs.slack.dev/messaging/formatting-message-text (mentioning groups and users).
+    """
+    before = "".join(f"{each} " for each in [*map(_mention, who), head] if each)
+    return before + escaped(text, LONGEST - len(before))
+
+
+def _mention(who: str) -> str:
+    safe = escaped(who)
+    return f"<!subteam^{safe}>" if safe.startswith("S") else f"<@{safe}>"
+
+
 def private(url: str) -> bool:
     """Whether nobody on the way can read what is sent there: https, or this machine."""
     parts = urlsplit(url)
-    if parts.scheme == "https" or parts.hostname == "localhost":
+    return parts.scheme == "https" or loopback(parts.hostname or "")
+
+
+def loopback(host: str) -> bool:
+    """Whether that is this machine."""
+    if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(parts.hostname or "").is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-async def send(http: Http, clock: Clock, url: str, as_: Credential = OPEN, **content: Any) -> Answer:
-    """One POST. A rate limit is waited for as long as that fits into `DEADLINE`; any other status is an answer.
-
-    Raises ProviderUnavailable, in words that hold no secret: a webhook's address is one.
-    """
-    ends = clock.monotonic() + DEADLINE
-    while True:
-        left = max(0.01, ends - clock.monotonic())
-        try:
-            answer = await http.send("POST", url, as_=as_, deadline=left, **content)
-        except ProviderUnavailable as error:
-            raise ProviderUnavailable(http.hide(error.what), "look at https://slack-status.com") from None
-        if answer.status != 429:
-            return answer
-        wait = _retry_after(answer)
-        if clock.monotonic() + wait >= ends:
-            raise ProviderUnavailable(
-                f"{http.ref}: Slack limits the rate and asks to wait {wait:g} s; a message may take {DEADLINE:g} s",
-                "tell fewer things in this channel",
-            )
-        await clock.sleep(wait)
-
-
-def _retry_after(answer: Answer) -> float:
-    """Seconds, at least a half; for ever when Slack does not say."""
-    said = answer.headers.get("retry-after", "")
-    return max(0.5, float(said)) if re.fullmatch(r"\d{1,6}", said) else float("inf")
-
-
-def accepted(ref: str, answer: Answer) -> Mapping[str, Any]:
-    """The JSON of an answer of the Web API that says `ok`.
-
-    Raises SlackRefusal, and ProviderUnavailable for what is no answer of Slack's.
-    """
-    try:
-        said = json.loads(answer.body)
-    except ValueError:
-        said = None
-    if isinstance(said, dict) and said.get("ok") is True and answer.status == 200:
-        return said
-    if isinstance(said, dict) and said.get("ok") is False:
-        raise SlackRefusal(str(said.get("error", "")))
-    raise ProviderUnavailable(
-        f"{ref}: the answer ({answer.status}) is none of Slack's Web API",
-        "check that the block's base_url is Slack's API; look at https://slack-status.com",
-    )
-
-
-class _Addresses(logging.Filter):
-    """httpx logs the address of each request, and a webhook's address is its password."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return WEBHOOK_PATH not in record.getMessage()
-
-
-logging.getLogger("httpx").addFilter(_Addresses())

@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 import threading
+from collections.abc import Sequence
 
 from pydantic import PrivateAttr
 
@@ -33,8 +34,11 @@ class Terminal(CanaryBlock):
     async def check_connection(self) -> None:
         """Nothing to reach."""
 
-    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
-        """One line: the rollout, the message. A terminal has no threads, so `ref` means nothing to it."""
+    async def check_paging(self) -> None:
+        """It rings for whoever sits there."""
+
+    async def post(self, thread: str, message: str, ref: str = "", mentions: Sequence[str] = ()) -> Receipt:
+        """One line: the rollout, the message. A terminal has neither threads nor mentions."""
         return await self._say(f"[{thread}] {message}")
 
     async def page(self, incident: str, summary: str) -> Receipt:

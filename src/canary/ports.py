@@ -160,8 +160,14 @@ class Notifier(Protocol):
     async def check_connection(self) -> None:
         """Raises CredentialError."""
 
-    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
-        """A message into the rollout's thread. `ref` is the place an earlier receipt named; "" begins the thread."""
+    async def check_paging(self) -> None:
+        """Raises CredentialError when a page by this route would wake nobody. No I/O."""
+
+    async def post(self, thread: str, message: str, ref: str = "", mentions: Sequence[str] = ()) -> Receipt:
+        """A message into the rollout's thread. `ref` is the place an earlier receipt named; "" begins the thread.
+
+        mentions: Slack's ids of the people whom the message asks; a route that is not Slack leaves them out.
+        """
 
     async def page(self, incident: str, summary: str) -> Receipt:
         """Wake somebody. The same incident again is a reminder, not a new one."""

@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from canary.blocks import slack_wire
+from canary.blocks import slack_calls
 from canary.blocks.clock import SystemClock
 from canary.blocks.slack import Slack
 from canary.blocks.slack_wire import CUT, LONGEST, SlackRefusal
-from canary.errors import CredentialError, ProviderError, ProviderUnavailable
+from canary.errors import CredentialError, ProviderError
 from canary.plan.kinds import KINDS, Kind
 from canary.ports import Notifier
 from canary.rollout.desk import Desk
@@ -23,6 +22,7 @@ from canary.testing.notifier import NotifierConformance
 from canary.testing.slack import CHANNEL, HOOK, TOKEN, SlackServer, slack_server
 
 SECRETS = (TOKEN, HOOK, "l0cal-h00k")
+FIELDS = {"token": TOKEN, "channel": CHANNEL, "oncall": ["U0X"]}
 
 
 class Impatient:
@@ -179,6 +179,15 @@ async def test_a_page_that_mentions_nobody_confirms_nothing(stage: Stage) -> Non
     )
 
 
+async def test_a_page_route_names_who_is_on_call(stage: Stage, hook: Stage) -> None:
+    """Without `oncall` nobody is woken: good for updates, and refused as a route for pages, by either way."""
+    for each in (stage, hook):
+        await each.block().check_paging()
+        await each.block(oncall=[]).check_connection()
+        with pytest.raises(CredentialError, match="block slack/sre, field oncall: a page would wake nobody: name"):
+            await each.block(oncall=[]).check_paging()
+
+
 async def test_a_webhook_confirms_nothing(hook: Stage) -> None:
     """It answers ok whoever sees it; each message names its rollout, since there are no threads."""
     slack = hook.block()
@@ -200,6 +209,18 @@ async def test_a_message_can_mention_nobody(stage: Stage) -> None:
     assert stage.server.told[0].text == "[r1] &lt;!channel&gt; a &lt; b &amp;&amp; c &gt; d"
     assert stage.server.told[0].shown == "[r1] <!channel> a < b && c > d"
     assert stage.server.told[1].text.endswith("&lt;@U1&gt;")
+
+
+async def test_whom_the_plan_names_is_mentioned_and_nobody_else(stage: Stage, hook: Stage) -> None:
+    """The ids beside the text become mentions, in a thread too; what the text quotes does not, nor what is no id."""
+    first = await stage.block().post("r1", "who approves? <@U9>", "", ["U0OLGA", "U0LARS"])
+    await stage.block().post("r1", "again", first.ref, ["U0OLGA"])
+    await hook.block().post("r1", "here", "", ["W1> <!channel"])
+    assert [told.text for told in stage.server.told] == [
+        "<@U0OLGA> <@U0LARS> [r1] who approves? &lt;@U9&gt;",
+        "<@U0OLGA> again",
+        "<@W1&gt; &lt;!channel> [r1] here",
+    ]
 
 
 async def test_a_long_message_is_cut_and_says_so(stage: Stage, hook: Stage) -> None:
@@ -250,8 +271,8 @@ async def test_no_answer_is_a_receipt(
 ) -> None:
     """A server that never answers: a receipt in time, before the desk would have given up."""
     each = {"stage": stage, "hook": hook}[way]
-    assert slack_wire.DEADLINE < 6.0
-    monkeypatch.setattr(slack_wire, "DEADLINE", 0.2)
+    assert slack_calls.DEADLINE < 6.0
+    monkeypatch.setattr(slack_calls, "DEADLINE", 0.2)
     each.server.slow(60)
     receipt = await getattr(each.block(), verb)("r1", "hello")
     assert (receipt.confirmed, receipt.route) == (False, "slack/sre")
@@ -308,24 +329,12 @@ async def test_a_webhook_that_is_refused(hook: Stage, word: str) -> None:
     assert (receipt.confirmed, receipt.detail.startswith(f"Slack says {word}: ")) == (False, True)
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [(200, ""), (200, "<html>"), (200, "[]"), (200, '{"ok": true}'), (503, '{"ok": true, "ts": "1.1"}'), (302, "")],
-)
-async def test_an_answer_that_is_none_of_slacks(serve: Any, status: int, body: str) -> None:
-    """A proxy's page, an ok without a place, a redirect: never confirmed, and the check does not pass it as good."""
-
-    async def wrong(request: web.Request) -> web.Response:
-        return web.Response(status=status, text=body)
-
-    fields = {"token": TOKEN, "channel": CHANNEL, "oncall": ["U0X"], "base_url": await serve(wrong)}
-    slack = Slack.from_fields("slack/sre", fields)
-    assert not (await slack.post("r1", "x")).confirmed
-    assert not (await slack.page("r1:x", "x")).confirmed
-    if body != '{"ok": true}':
-        with pytest.raises(ProviderUnavailable):
-            await slack.check_connection()
-    await slack.close()
+async def test_a_connection_that_breaks_is_not_tried_again(stage: Stage, hook: Stage) -> None:
+    """Slack may have the message: sent once more it would stand there twice."""
+    stage.server.down()
+    for each in (stage, hook):
+        assert not (await each.block().post("r1", "x")).confirmed
+    assert stage.server.calls == ["/api/chat.postMessage", HOOK]
 
 
 async def test_a_word_that_nobody_knows(stage: Stage) -> None:
@@ -339,9 +348,20 @@ async def test_a_word_that_nobody_knows(stage: Stage) -> None:
 # --- secrets -------------------------------------------------------------------------------------
 
 
-async def test_nothing_secret_gets_out(stage: Stage, hook: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither token nor webhook stands in a receipt, an error, a repr, or a log at its loudest, come what may."""
-    caplog.set_level(logging.DEBUG)
+@pytest.fixture
+def everything_logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The root logger and every logger that anybody has made, at their loudest."""
+    for name in (None, *logging.root.manager.loggerDict):
+        caplog.set_level(logging.DEBUG, logger=name)
+    return caplog
+
+
+async def test_nothing_secret_gets_out(
+    stage: Stage, hook: Stage, everything_logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither token nor webhook nor a proxy's password stands in a receipt, an error, what an error came from, a repr,
+    or a log at its loudest, come what may."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://olga:pr0xy-pass@127.0.0.1:9")
     heard: list[object] = []
     knobs = [lambda: None, lambda: stage.server.rate_limited(9, 60), stage.server.invalid_auth, stage.server.down]
     for knob in knobs:
@@ -352,7 +372,16 @@ async def test_nothing_secret_gets_out(stage: Stage, hook: Stage, caplog: pytest
             try:
                 await slack.check_connection()
             except (CredentialError, ProviderError) as error:
-                heard += [error, error.__context__, error.__cause__]
-    told = f"{heard!r} {' '.join(map(str, heard))} {caplog.text}"
+                heard += [error, *_behind(error)]
+    away = Slack.from_fields("slack/sre", {**FIELDS, "base_url": "https://slack.invalid/api"})
+    heard.append(await away.post("r1", "through a proxy that is not there"))
+    told = f"{heard!r} {' '.join(map(str, heard))} {everything_logged.text}"
     assert "127.0.0.1" in told
-    assert [secret for secret in SECRETS if secret in told] == []
+    assert [secret for secret in (*SECRETS, "pr0xy-pass") if secret in told] == []
+    assert not any(record.name.startswith("slack_sdk") for record in everything_logged.records)
+
+
+def _behind(error: BaseException) -> list[object]:
+    """What the error came from, all the way down, with what hangs on it."""
+    came = [each for each in (error.__cause__, error.__context__) if each is not None]
+    return [vars(error), *came, *(found for each in came for found in _behind(each))]

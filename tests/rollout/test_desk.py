@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ class Hanging(FakeNotifier):
 
     clock: FakeClock
 
-    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
+    async def post(self, thread: str, message: str, ref: str = "", mentions: Sequence[str] = ()) -> Receipt:
         await self.clock.sleep(1e6)
         raise AssertionError
 
@@ -64,6 +64,16 @@ async def test_a_message_goes_to_every_route(clock: FakeClock) -> None:
         await desk.drain(5)
     assert good.posts == [("r1", "hello")]
     assert journaled == [ThreadStarted(route="a/good", ref="thread-1")]
+
+
+async def test_whom_a_message_asks_is_told_apart_from_its_words(clock: FakeClock) -> None:
+    """Each route gets the ids beside the text; the next message mentions nobody."""
+    routes = {"a/one": FakeNotifier("a/one"), "b/other": FakeNotifier("b/other")}
+    async with serving(clock, routes, {}) as (desk, _):
+        desk.post("who approves?", ["U0OLGA"])
+        desk.post("approved")
+        await desk.drain(5)
+    assert [route.mentions for route in routes.values()] == [{"who approves?": ("U0OLGA",)}] * 2
 
 
 async def test_every_message_goes_into_the_thread_of_the_first(clock: FakeClock) -> None:

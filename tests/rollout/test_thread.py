@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from canary.errors import VaultError
+from canary.errors import CredentialError, VaultError
 from canary.guard import Guard
 from canary.ports import Receipt
 from canary.rollout import events as e
@@ -24,7 +25,7 @@ class NeverAnswers(FakeNotifier):
 
     clock: Any
 
-    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
+    async def post(self, thread: str, message: str, ref: str = "", mentions: Sequence[str] = ()) -> Receipt:
         await self.clock.sleep(1e7)
         raise AssertionError
 
@@ -37,9 +38,9 @@ class Slow(FakeNotifier):
 
     clock: Any
 
-    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
+    async def post(self, thread: str, message: str, ref: str = "", mentions: Sequence[str] = ()) -> Receipt:
         await self.clock.sleep(1.5)
-        return await super().post(thread, message, ref)
+        return await super().post(thread, message, ref, mentions)
 
 
 @pytest.fixture
@@ -136,6 +137,39 @@ async def test_a_hold_says_what_can_be_done_until_when(world: Any, ended: Any, p
 def test_what_only_a_log_needs_is_not_told(event: e.Event, words: str | None) -> None:
     """What went well in passing is left out; what went wrong is not."""
     assert line(State("r1"), event) == words
+
+
+async def test_an_approval_mentions_whoever_is_asked(world: Any, ended: Any) -> None:
+    """By the Slack ids that the plan has, each person once; who has none is named by role; nothing else mentions."""
+    world.document["roles"]["owner"]["slack"] = "U0OLGA"
+    task = world.start()
+    await world.approve("owner", "lead")
+    await ended(task)
+    asked = next(message for message in told(world) if "waits for the go-live" in message)
+    assert world.updates.mentions == {asked: ("U0OLGA",)}
+    assert "by owner and lead" in asked
+
+
+async def test_who_has_two_roles_is_mentioned_once(world: Any, ended: Any) -> None:
+    """Once is enough."""
+    for role in world.document["roles"].values():
+        role["slack"] = "U0OLGA"
+    task = world.start()
+    await world.approve("owner", "lead")
+    await ended(task)
+    assert list(world.updates.mentions.values()) == [("U0OLGA",)]
+
+
+@pytest.mark.parametrize("asleep", [True, False])
+async def test_a_page_route_that_wakes_nobody_is_refused_at_preflight(world: Any, asleep: bool) -> None:
+    """Its block and field are named, and nothing was touched; for updates the same block would do."""
+    world.updates.asleep, world.oncall.asleep = True, asleep
+    refused = pytest.raises(CredentialError, match="block fake/local, field oncall: a page would wake nobody")
+    await world.begin()
+    with refused if asleep else contextlib.nullcontext():
+        async with world.conductor():
+            pass
+    assert ("preflight_passed" in await world.types()) is not asleep
 
 
 # --- one thread ---------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from canary.rollout.record import RETRY_EVERY, Record
 from canary.rollout.retreat import Retreat
 from canary.rollout.soak import Soak
 from canary.rollout.state import State
-from canary.rollout.thread import line, opening
+from canary.rollout.thread import line, mentions, opening
 from canary.rollout.waiting import PROVIDER_TIMEOUT, pause, unless
 
 NEWS_EVERY = 1.0
@@ -345,5 +345,5 @@ class Conductor:
 
     def _tell_people(self, state: State, event: e.Event) -> None:
         if message := line(state, event):
-            self.desk.post(message)
+            self.desk.post(message, mentions(self.plan, event))
         self.pager.look()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 
 from canary.ports import NOTHING, Clock, Notifier, Receipt
@@ -41,9 +41,9 @@ class Desk:
         self._posts: Queue = asyncio.Queue()
         self._pages: Queue = asyncio.Queue()
 
-    def post(self, message: str) -> None:
-        """Tell the rollout's thread, on every route for updates."""
-        self._posts.put_nowait(lambda: self.tell(message))
+    def post(self, message: str, mentions: Sequence[str] = ()) -> None:
+        """Tell the rollout's thread, on every route for updates; `mentions` as `Notifier.post` takes them."""
+        self._posts.put_nowait(lambda: self.tell(message, mentions))
 
     def page(self, incident: str, summary: str) -> None:
         """Wake somebody: route after route until one confirms."""
@@ -58,11 +58,12 @@ class Desk:
         with contextlib.suppress(TimeoutError):
             await within(self.clock, seconds, asyncio.gather(self._posts.join(), self._pages.join()))
 
-    async def tell(self, message: str) -> None:
+    async def tell(self, message: str, mentions: Sequence[str] = ()) -> None:
         """Post and wait for it: route after route, each within its time limit. Raises what `journaled` does."""
         for route, notifier in self._updates.items():
-            told = await self._bounded(route, notifier.post(self.thread, message, self._threads.get(route, "")))
-            self._threads[route] = told.ref or self._threads.get(route, "")
+            ref = self._threads.get(route, "")
+            told = await self._bounded(route, notifier.post(self.thread, message, ref, mentions))
+            self._threads[route] = told.ref or ref
         await self._begun()
 
     async def _begun(self) -> None:

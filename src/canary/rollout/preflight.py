@@ -32,6 +32,7 @@ async def preflight(plan: Plan, version: str, adapters: Adapters, clock: Clock) 
     """Everything answers, and the way back is known. Raises Refused (or CredentialError): nothing was touched."""
     connections = adapters.connections(plan)
     await asyncio.gather(*(_reach(ref, adapter.check_connection(), clock) for ref, adapter in connections.items()))
+    await asyncio.gather(*(route.check_paging() for route in adapters.page.values()))
     names = list(plan.targets)
     found = await asyncio.gather(*(_stable(n, adapters.targets[n], clock) for n in names))
     release = {

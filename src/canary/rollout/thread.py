@@ -31,6 +31,15 @@ def line(state: State, event: e.Event) -> str | None:
     return _line(event, state)
 
 
+def mentions(plan: Plan, event: e.Event) -> tuple[str, ...]:
+    """Slack's ids of the people whom the event asks, as far as the plan has them. Apart from the line, whose text may
+    quote anything and mentions nobody."""
+    if not isinstance(event, e.ApprovalAsked):
+        return ()
+    people = (plan.roles[role] for role in event.roles)
+    return tuple(dict.fromkeys(person.slack for person in people if person.slack))
+
+
 @singledispatch
 def _line(event: e.Event, state: State) -> str | None:
     return say(state, event)

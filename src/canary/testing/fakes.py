@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from canary.errors import MeasurementFailed, ProviderUnavailable, SelectorError
+from canary.errors import CredentialError, MeasurementFailed, ProviderUnavailable, SelectorError
 from canary.plan.model import Arms, Signal
 from canary.ports import Arm, Increment, Receipt, Response, Scrape
 from canary.testing.clock import FakeClock
@@ -49,25 +49,34 @@ class FakeMetrics:
 
 @dataclass(slots=True)
 class FakeNotifier:
-    """`ports.Notifier` that keeps what it was told; `down` makes every receipt a failure.
+    """`ports.Notifier` that keeps what it was told; `down` makes every receipt a failure; `asleep`, it wakes nobody.
 
     refs: the thread that each post was put into, by its place; the first post without one begins "thread-1".
     """
 
     route: str = "fake/local"
     down: bool = False
+    asleep: bool = False
     posts: list[tuple[str, str]] = field(default_factory=list)
     refs: list[str] = field(default_factory=list)
     pages: list[tuple[str, str]] = field(default_factory=list)
+    mentions: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     async def check_connection(self) -> None:
         """Nothing to reach."""
 
-    async def post(self, thread: str, message: str, ref: str = "") -> Receipt:
-        """Keeps (thread, message)."""
+    async def check_paging(self) -> None:
+        """Raises CredentialError when it is `asleep`."""
+        if self.asleep:
+            raise CredentialError(self.route, "oncall", "a page would wake nobody")
+
+    async def post(self, thread: str, message: str, ref: str = "", mentions: Sequence[str] = ()) -> Receipt:
+        """Keeps (thread, message), and who was mentioned with which message."""
         receipt = self._keep(self.posts, thread, message)
         if not receipt.confirmed:
             return receipt
+        if mentions:
+            self.mentions[message] = tuple(mentions)
         self.refs.append(ref or f"thread-{len(set(self.refs)) + 1}")
         return replace(receipt, ref=self.refs[-1])
 

@@ -154,7 +154,9 @@ class SlackServer:
 
 
 async def _arguments(request: web.Request) -> Mapping[str, Any]:
-    """JSON or a form, as Slack takes either."""
+    """A query, JSON or a form, as Slack takes either."""
+    if request.method == "GET":
+        return dict(request.query)
     if request.content_type == "application/json":
         return dict(await request.json())
     return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
