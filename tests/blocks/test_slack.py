@@ -379,6 +379,7 @@ async def test_nothing_secret_gets_out(
     assert "127.0.0.1" in told
     assert [secret for secret in (*SECRETS, "pr0xy-pass") if secret in told] == []
     assert not any(record.name.startswith("slack_sdk") for record in everything_logged.records)
+    assert [each for each in heard if type(each).__module__.startswith(("aiohttp", "slack_sdk"))] == []
 
 
 def _behind(error: BaseException) -> list[object]:
