@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from canary.errors import BadUsage
+from canary.ports import Scrape
 from canary.rollout import events as e
 from canary.rollout.watching import watch_once
 
@@ -93,6 +94,23 @@ async def test_silence_is_bad(watched: Any) -> None:
     await watched.clock.sleep(300)
     await look(watched, 2)
     assert "no completed request since the last look" in watched.oncall.pages[-1][1]
+
+
+async def test_a_source_without_a_memory_is_looked_at_for_a_while(watched: Any) -> None:
+    """Its first read counts nothing, and is no silence: what it counts within the next minute is judged, and said."""
+    await live(watched)
+    read, reads = watched.metrics.read, []
+
+    async def forgetful(*asked: Any) -> Any:
+        reads.append(asked)
+        found = await read(*asked)
+        return found if len(reads) > 1 else [Scrape(found[-1].at, {})]
+
+    watched.metrics.read = forgetful
+    state = await look(watched)
+    (line,) = [line for line in await watched.lines() if line.type == "watched"]
+    assert line.data["seconds"] == pytest.approx(60, abs=1)
+    assert (state.watch_bad, watched.oncall.pages) == (False, [])
 
 
 async def test_metrics_that_cannot_be_read_are_no_verdict(watched: Any) -> None:
