@@ -56,13 +56,21 @@ async def _read(rollout: str) -> tuple[Sequence[Entry], State]:
 
 async def _list(as_json: bool) -> None:
     from canary.cli.store import journal
+    from canary.errors import JournalError
     from canary.rollout.people import read_state
 
+    states, unreadable = [], 0
     async with journal() as opened:
-        states = [await read_state(opened, rollout) for rollout in await opened.rollouts()]
+        for rollout in await opened.rollouts():
+            try:
+                states.append(await read_state(opened, rollout))
+            except JournalError as error:
+                # One that another version wrote must not hide the others.
+                unreadable += 1
+                typer.echo(f"{rollout}  cannot be read: {error.what}", err=True)
     if as_json:
         typer.echo(json.dumps([summary(state) for state in states]))
-    elif not states:
+    elif not states and not unreadable:
         typer.echo("no rollout in this journal yet; start one: canary start PLAN --version V, or canary demo")
     for state in states if not as_json else ():
         typer.echo(f"{state.rollout}  {state.service} {state.version}  {_standing(state)}")
