@@ -27,8 +27,10 @@ class Live:
         # Without a limit `send_str` never waits; `_push` sees to it that not too much is left unread.
         socket = web.WebSocketResponse(compress=False, writer_limit=2**62)
         await socket.prepare(request)
-        assert request.transport is not None
-        self._subscribers[socket] = request.transport
+        transport = request.transport
+        if transport is None:  # It has left already.
+            return socket
+        self._subscribers[socket] = transport
         try:
             async for _ in socket:
                 pass
