@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -128,13 +129,39 @@ async def test_a_subscriber_who_does_not_read_is_dropped_and_delays_nobody(
     writer.close()
 
 
+def kept() -> int:
+    gc.collect()
+    return sum(isinstance(each, web.WebSocketResponse) for each in gc.get_objects())
+
+
 async def test_a_subscriber_who_leaves_is_forgotten(live: tuple[Live, int], sent: Counter) -> None:
-    """With or without a goodbye; nothing is sent to nobody."""
+    """Told until then; after that neither counted nor kept in memory."""
     speaker, port = live
     async with aiohttp.ClientSession() as session:
         socket = await session.ws_connect(f"http://127.0.0.1:{port}/ws")
         await speaker.published("ai")
         assert json.loads(await socket.receive_str())["classified_by"] == "ai"
+        assert kept() == 1
         await socket.close()
+    for _ in range(100):
+        if not kept():
+            break
+        await asyncio.sleep(0.02)
+    assert kept() == 0
     await speaker.published("ai")
     assert value(sent) == 1
+
+
+async def test_publishing_while_the_server_says_goodbye_fails_nobody(live: tuple[Live, int], sent: Counter) -> None:
+    """The sockets that are closing are passed over."""
+    speaker, port = live
+    async with aiohttp.ClientSession() as session:
+        async with session.ws_connect(f"http://127.0.0.1:{port}/ws") as socket:
+            closing = asyncio.create_task(speaker.close(web.Application()))
+            # Its first step: the goodbye is on its way, and not answered yet.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await speaker.published("ai")
+            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+        await closing
+    assert value(sent) == 0

@@ -58,6 +58,6 @@ class Live:
             transport.abort()
             return
         # It may just be leaving.
-        with contextlib.suppress(ConnectionError, RuntimeError):
+        with contextlib.suppress(ConnectionError):
             await socket.send_str(message)
             self._sent.inc()
