@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.async_api import BrowserContext, Page, async_playwright, expect
+from playwright.async_api import BrowserContext, Page, Response, async_playwright, expect
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -59,6 +59,49 @@ async def test_the_features_of_the_runbook_work_in_a_browser(green: BrowserConte
     await page.get_by_role("button").click()
     await expect(page.get_by_role("status")).to_have_text("scheduled")
     assert queue_errors + analytics_errors + export_errors == []
+
+
+async def test_a_page_says_how_it_is_used(green: BrowserContext, world: World) -> None:
+    """One use beacon for each use, taken by the server; only the forecast's rendering is measured, in seconds."""
+    used: list[Any] = []
+
+    def note(answer: Response) -> None:
+        sent = answer.request.post_data_json if answer.url.endswith("/beacon") else {}
+        if sent.get("kind") == "use":
+            used.append((answer.status, sent))
+
+    green.on("response", note)
+    page, _ = await visit(green, "/queue")
+    await page.get_by_label("AI type").select_option("invoice")
+    await page.get_by_label("AI type").select_option("all")
+    page, _ = await visit(green, "/analytics")
+    await page.get_by_label("Forecast").check()
+    page, _ = await visit(green, "/export")
+    await page.get_by_role("button").click()
+
+    async def all_three() -> bool:
+        return len(used) >= 3
+
+    await world.until(all_three)
+    by_use = {sent.pop("use"): (status, sent) for status, sent in used}
+    assert len(used) == 3
+    rendered = by_use["forecast_toggle"][1].pop("render_seconds")
+    # At least the work of the API, which is never done within a millisecond.
+    assert 0.001 < rendered < 10
+    assert by_use == {
+        "ai_filter": (204, {"kind": "use", "component": "queue"}),
+        "forecast_toggle": (204, {"kind": "use", "component": "analytics"}),
+        "export_schedule": (204, {"kind": "use", "component": "export"}),
+    }
+
+
+async def test_an_export_is_taken_at_once_with_every_version(world: World, require: Callable[[str], Path]) -> None:
+    """A link downloads the file."""
+    async with browser(world, require("chromium"), "blue") as context:
+        page, _ = await visit(context, "/export")
+        async with page.expect_download() as download:
+            await page.get_by_role("link", name="Export now").click()
+        assert (await download.value).suggested_filename == "documents.csv"
 
 
 async def test_a_broken_component_throws_and_says_so(world: World, green: BrowserContext) -> None:

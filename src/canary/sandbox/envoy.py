@@ -3,7 +3,8 @@
 Facts of Envoy 1.40, held by tests: weighted clusters with `use_hash_policy` place a user by the hash of `x-user`
 modulo the sum of the weights, so the same user lands on the same side in every layer, and stays on the
 candidate while its weight rises. Without `x-user` the cookie `docflow-user` decides; without either, chance
-does (Envoy makes no cookie for weighted clusters). Runtime weights are lost when Envoy restarts: read them back.
+does (Envoy makes no cookie for weighted clusters). A WebSocket stays where it was opened, whatever the weights do
+then, and the route's time-out does not end it. Runtime weights are lost when Envoy restarts: read them back.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def _listener(port: int, routes: list[dict[str, Any]]) -> dict[str, Any]:
     manager = {
         "@type": _HTTP,
         "stat_prefix": "router",
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
         "route_config": {
             "name": "docflow",
             "virtual_hosts": [{"name": "docflow", "domains": ["*"], "routes": routes}],

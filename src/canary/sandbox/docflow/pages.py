@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from canary.sandbox import bearer
+from canary.sandbox.docflow import beacon
 from canary.sandbox.docflow.api import is_internal
 from canary.sandbox.docflow.behaviour import Behaviour
 from canary.sandbox.docflow.meters import Meters
@@ -54,13 +55,16 @@ class Pages:
         return web.Response(text=script, content_type="text/javascript")
 
     async def _beacon(self, request: web.Request) -> web.Response:
-        """`{"kind": "view"|"error", "component", "message"}` → 204; the message is not kept."""
-        body = await bearer.json_object(request) or {}
-        kind, component = body.get("kind"), body.get("component")
-        if kind not in ("view", "error") or component not in COMPONENTS:
-            return bearer.refused(422, f"kind is view or error, component one of {', '.join(COMPONENTS)}")
-        count = self._meters.viewed if kind == "view" else self._meters.threw
-        count(str(component))
+        """A `Beacon` → 204."""
+        sent = beacon.parse(await request.read())
+        if sent is None:
+            return bearer.refused(422, f"kind is view, error or use, component one of {', '.join(COMPONENTS)}")
+        if sent.kind == "use":
+            self._meters.features.used(sent.feature, sent.render_seconds)
+        elif sent.kind == "view":
+            self._meters.viewed(sent.component)
+        else:
+            self._meters.threw(sent.component)
         return web.Response(status=204)
 
 

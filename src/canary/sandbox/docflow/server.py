@@ -16,15 +16,16 @@ from canary.sandbox import bearer
 from canary.sandbox.docflow.api import Api
 from canary.sandbox.docflow.behaviour import Behaviour
 from canary.sandbox.docflow.config import DocflowConfig
+from canary.sandbox.docflow.live import WS_ROUTE, Live
 from canary.sandbox.docflow.meters import Meters
 from canary.sandbox.docflow.pages import Pages
+from canary.sandbox.envoy import USER_HEADER
 from canary.sandbox.sockets import HOST
 from canary.sandbox.wire import BROKEN_SUFFIX, FAULTS
 
 VERSION_HEADER = "x-docflow-version"
 FLAGS_EVERY_SECONDS = 0.2
-# Their answers are counted too, but they have no series before the first one.
-_UNMEASURED = ("/version", "/healthz", "/metrics")
+_UNMEASURED = ("/version", "/healthz", "/metrics", WS_ROUTE)
 
 
 class Docflow:
@@ -49,12 +50,14 @@ class Docflow:
 
     def _main_app(self) -> web.Application:
         app = web.Application(middlewares=[self._measured], client_max_size=bearer.LIMIT_BYTES)
-        api = Api(self._behaviour, self._meters, self._config.docflow_token)
+        live = Live(self._meters.pushed)
+        api = Api(self._behaviour, self._meters, live, self._config.docflow_token)
         routes = [*api.routes(), *Pages(self._behaviour, self._meters).routes()]
         for route in routes:
             self._meters.expect(route.path, route.method, 204 if route.path == "/beacon" else 200)
         own = [web.get("/version", self._version), web.get("/healthz", self._health)]
-        app.add_routes([*routes, *own, web.get("/metrics", self._metrics)])
+        app.add_routes([*routes, *own, web.get("/metrics", self._metrics), web.get(WS_ROUTE, live.subscribe)])
+        app.on_shutdown.append(live.close)
         app.on_response_prepare.append(self._sign)
         return app
 
@@ -84,6 +87,7 @@ class Docflow:
         route = resource.canonical if resource else "other"
         if route not in _UNMEASURED:
             self._meters.answered(route, request.method, status, seconds)
+            self._meters.admins.came(request.headers.get(USER_HEADER, ""))
 
     async def _sign(self, _: web.Request, response: web.StreamResponse) -> None:
         response.headers[VERSION_HEADER] = self._config.version

@@ -16,8 +16,10 @@ import aiohttp
 
 from canary.sandbox.envoy import CLUSTER_HEADER, INTERNAL_HEADER, USER_HEADER
 from canary.sandbox.load.config import LoadConfig, Scene
+from canary.sandbox.load.subscriber import SUBSCRIBERS, Subscriber
 from canary.sandbox.load.tally import TesterTally, UserTally
 from canary.sandbox.load.visitor import REQUESTS_PER_ACTION, Visitor
+from canary.sandbox.wire import ADMIN_EVERY, user_id
 
 TESTER_RPS = 10.0
 _TICK_SECONDS = 0.01
@@ -25,6 +27,8 @@ _REPORT_SECONDS = 0.25
 _MOST_UNDER_WAY = 1000
 _CLIENT_TIMEOUT_SECONDS = 6.0
 _BURST_SECONDS = 0.2
+# Of all actions; admins are few, and here much more often than others.
+_ADMIN_SHARE = 0.1
 
 
 @dataclass
@@ -89,9 +93,21 @@ class Generator:
     def _report(self) -> None:
         print(self._users.load(self._testers.requests).model_dump_json(), flush=True)  # noqa: T201
 
+    async def subscribe(self) -> None:
+        """Keep a bounded number of sockets open; none where there are no users."""
+        count = SUBSCRIBERS if self._config.rps else 0
+        each = (Subscriber(self._http, self._random, self._anybody) for _ in range(count))
+        await asyncio.gather(*(subscriber.run() for subscriber in each))
+        await asyncio.Event().wait()
+
     def _user(self) -> Visitor:
-        who = {USER_HEADER: f"user-{self._random.randrange(self._config.users)}"}
-        return self._visitor(self._users, who)
+        return self._visitor(self._users, self._anybody())
+
+    def _anybody(self) -> dict[str, str]:
+        number = self._random.randrange(self._config.users)
+        if self._random.random() < _ADMIN_SHARE:
+            number -= number % ADMIN_EVERY
+        return {USER_HEADER: user_id(number)}
 
     def _tester(self) -> Visitor:
         who = {
@@ -122,8 +138,9 @@ async def _serve(config: LoadConfig) -> None:
     ) as http:
         generator = Generator(config, http)
         running = asyncio.create_task(generator.run())
+        subscribing = asyncio.create_task(generator.subscribe())
         listening = asyncio.create_task(_listen(generator))
-        done, _ = await asyncio.wait((running, listening), return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait((running, subscribing, listening), return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import random
 import re
+import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import aiohttp
 
+from canary.sandbox.docflow.api import EXPORT_ROUTE
 from canary.sandbox.docflow.server import VERSION_HEADER
 from canary.sandbox.envoy import COLOUR_HEADER
-from canary.sandbox.wire import FEATURES, Feature
+from canary.sandbox.wire import AI_QUEUE, FEATURES, FORECAST, Feature
 
-# Shares of actions. A visit makes 2⅓ requests or more; so a good 30 % of all requests are page views.
-_VISITS = 0.53
-_DOCUMENTS = 0.22
-_USES_FEATURE = 0.5
-REQUESTS_PER_ACTION = _VISITS * (2 + 1 / 3) + (1 - _VISITS)
+# Shares of actions. A visit makes a good 2½ requests or more; so about a quarter of all requests are page views.
+_VISITS = 0.6
+_DOCUMENTS = 0.12
+# Shares of visits. Of the exports a good third are scheduled where the page offers that.
+_USES = {"queue": 0.5, "analytics": 0.5, "export": 0.35}
+_EXPORTS = 0.9
+REQUESTS_PER_ACTION = _VISITS * (2 + 1 / 3 + _EXPORTS / 3) + (1 - _VISITS)
 
 _CONFIG = re.compile(r'id="docflow">(\{.*?\})</script>')
 
@@ -67,20 +71,33 @@ class Visitor:
         if found is None:
             return
         page = json.loads(found[1])
-        await self._beacon("view", feature)
+        await self._beacon("view", feature, message=f"/{feature.component}")
         if feature.component == "queue":
             await self._send("GET", "/api/documents", self._headers)
         if page["broken"]:
-            await self._beacon("error", feature)
-        elif page["feature"] and self._random.random() < _USES_FEATURE:
+            await self._beacon("error", feature, message=f"/{feature.component}")
+        elif page["feature"] and self._random.random() < _USES[feature.component]:
             await self._use(feature)
+        elif feature.component == "export" and self._random.random() < _EXPORTS:
+            await self._send("GET", EXPORT_ROUTE, self._headers)
 
     async def _use(self, feature: Feature) -> None:
-        query = "?aiType=invoice" if feature.component == "queue" else ""
+        if feature is FORECAST:
+            await self._toggle_forecast()
+            return
+        await self._beacon("use", feature, use=feature.use)
+        query = "?aiType=invoice" if feature is AI_QUEUE else ""
         await self._send(feature.method, f"{feature.endpoint}{query}", self._signed_in)
 
-    async def _beacon(self, kind: str, feature: Feature) -> None:
-        body = {"kind": kind, "component": feature.component, "message": f"/{feature.component}"}
+    async def _toggle_forecast(self) -> None:
+        """As the script: the time until the forecast is there goes with the use, if it comes."""
+        started = time.perf_counter()
+        shown = await self._send(FORECAST.method, FORECAST.endpoint, self._signed_in)
+        measured = {"render_seconds": time.perf_counter() - started} if shown else {}
+        await self._beacon("use", FORECAST, use=FORECAST.use, **measured)
+
+    async def _beacon(self, kind: str, feature: Feature, **more: str | float) -> None:
+        body = {"kind": kind, "component": feature.component, **more}
         await self._send("POST", "/beacon", self._headers, body)
 
     async def _send(

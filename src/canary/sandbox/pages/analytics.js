@@ -20,11 +20,15 @@ const toggle = async (shown) => {
     docflow.status("");
     return;
   }
+  const started = performance.now();
+  const measured = {};
   try {
     draw(await docflow.call("/api/admin/analytics/forecast"));
+    measured.render_seconds = (performance.now() - started) / 1000;
   } catch (error) {
     docflow.status(error.message);
   }
+  docflow.used("forecast_toggle", measured);
 };
 
 if (docflow.feature) {

@@ -1,14 +1,17 @@
 "use strict";
-// What every page does: say that it was seen, and say what broke.
+// What every page does: say that it was seen, how it is used, and what broke.
 const docflow = JSON.parse(document.getElementById("docflow").textContent);
 
-docflow.beacon = (kind, message) =>
+const send = (kind, more) =>
   fetch("/beacon", {
     method: "POST",
     keepalive: true,
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ kind, component: docflow.component, message: String(message).slice(0, 300) }),
+    body: JSON.stringify({ kind, component: docflow.component, ...more }),
   }).catch(() => {});
+
+docflow.beacon = (kind, message) => send(kind, { message: String(message).slice(0, 300) });
+docflow.used = (use, more = {}) => send("use", { use, ...more });
 
 // The token of the signed-in user; nothing to send while nobody has signed in.
 docflow.call = async (path, options = {}) => {

@@ -1,5 +1,6 @@
 "use strict";
 const schedule = async () => {
+  docflow.used("export_schedule");
   try {
     const answer = await docflow.call("/api/admin/analytics/export/schedule", { method: "POST" });
     docflow.status(answer.status);

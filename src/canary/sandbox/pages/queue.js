@@ -26,5 +26,8 @@ if (docflow.feature) {
   if (docflow.broken) throw new TypeError("queue: cannot read properties of undefined (reading 'aiType')");
   const filter = document.getElementById("ai-filter");
   filter.hidden = false;
-  filter.addEventListener("change", () => load(filter.value));
+  filter.addEventListener("change", () => {
+    if (filter.value) docflow.used("ai_filter");
+    load(filter.value);
+  });
 }
