@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from canary.plan.kinds import KINDS, kind_of
-from canary.plan.phases import Approval, Check, HttpCheck, MetricsCheck, OnUndecided, Phase
+from canary.plan.phases import Approval, Check, HttpCheck, MetricsCheck, OnUndecided, Phase, bearer_of
 from canary.plan.rules import (
     ON_ALL,
     AnySeen,
@@ -27,6 +27,7 @@ from canary.plan.rules import (
 )
 from canary.plan.signals import Arms, Feature, Signal, Strict, narrow
 from canary.plan.units import Label, Line, Name, Ref, Seconds, SlackUser
+from canary.plan.visits import UiCheck
 
 __all__ = [
     "AnySeen",
@@ -52,6 +53,7 @@ __all__ = [
     "Signal",
     "SlowerThanBaseline",
     "TargetSpec",
+    "UiCheck",
 ]
 
 
@@ -147,14 +149,14 @@ class Plan(Strict):
         names = self.features if on == (ON_ALL,) else on
         return narrow(signal, [self.features[name] for name in names])
 
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks of all phases that are not skipped."""
+        return tuple(check for phase in self.phases for check in phase.checks if check.name not in self.without)
+
     def block_refs(self) -> tuple[str, ...]:
         """Every block the plan can need, once: targets, metrics, notifiers, tokens of checks not skipped."""
-        tokens = [
-            check.bearer
-            for phase in self.phases
-            for check in phase.checks
-            if isinstance(check, HttpCheck) and check.bearer and check.name not in self.without
-        ]
+        tokens = [ref for check in self.checks if (ref := bearer_of(check))]
         targets = [target.use for target in self.targets.values()]
         return tuple(dict.fromkeys([*targets, self.metrics, *self.notify.updates, *self.notify.page, *tokens]))
 

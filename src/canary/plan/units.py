@@ -73,6 +73,7 @@ LINE = r"^[^\s\x00-\x1f]([^\x00-\x1f]{0,98}[^\s\x00-\x1f])?$"
 # A second slash would name another host, which would then be sent the bearer token.
 PATH = r"^/([^/\s#][^\s#]{0,1000})?$"
 ENDPOINT = r"^/([^/\s?#][^\s?#]{0,1000})?$"
+SELECTOR = r"^[^\s\x00-\x1f]([^\x00-\x1f]{0,298}[^\s\x00-\x1f])?$"
 SLACK_USER = "^[UW][A-Z0-9]{2,30}$"
 
 WORDS = {
@@ -83,6 +84,7 @@ WORDS = {
     LINE: "one line of text, at most 100 characters",
     PATH: "a path on the candidate, such as /api/admin/queue?aiType=invoice",
     ENDPOINT: "a path without query, such as /api/admin/queue",
+    SELECTOR: "a CSS selector on one line, such as #ai-filter",
     SLACK_USER: "a Slack member id, such as U024BE7LH",
 }
 """Pattern → what it asks for, in words."""
@@ -95,6 +97,7 @@ Label = Annotated[str, Field(pattern=LABEL)]
 Line = Annotated[str, Field(pattern=LINE)]
 UrlPath = Annotated[str, Field(pattern=PATH)]
 Endpoint = Annotated[str, Field(pattern=ENDPOINT)]
+Selector = Annotated[str, Field(pattern=SELECTOR)]
 SlackUser = Annotated[str, Field(pattern=SLACK_USER)]
 Regex = Annotated[str, AfterValidator(_regex)]
 Seconds = Annotated[

@@ -118,9 +118,12 @@ class PrepareObserved(Event):
 
 
 class CheckObserved(Event):
+    """`scripted_views`: pages of the candidate that the check visited, opportunities that no user made."""
+
     name: str
     outcome: Literal["passed", "failed", "cannot tell", "skipped"]
     detail: str
+    scripted_views: int = 0
 
 
 class ChecksLooked(Event):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from canary.errors import MeasurementFailed, ProviderUnavailable, SelectorError
-from canary.plan.model import Arms, Signal
-from canary.ports import Arm, Increment, Receipt, Response, Scrape
+from canary.errors import MeasurementFailed, ProviderUnavailable, Refused, SelectorError
+from canary.plan.model import Arms, Signal, UiCheck
+from canary.ports import Access, Arm, Increment, Receipt, Response, Scrape, Visit
 from canary.testing.clock import FakeClock
 from canary.testing.platform import FakePlatform, FakeTarget
 
-__all__ = ["FakeClock", "FakeMetrics", "FakeNotifier", "FakePlatform", "FakeProbe", "FakeTarget"]
+__all__ = ["FakeBrowser", "FakeClock", "FakeMetrics", "FakeNotifier", "FakePlatform", "FakeProbe", "FakeTarget"]
 
 
 @dataclass(slots=True)
@@ -98,6 +98,36 @@ class FakeProbe:
         if url not in self.answers:
             raise ProviderUnavailable(f"GET {url.partition('?')[0]}: no answer", "give the probe an answer for it")
         return self.answers[url]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+@dataclass(slots=True)
+class FakeBrowser:
+    """`ports.Browser` with a visit per page (path and query); one without gets no page. `visited` is who went where.
+
+    lacks: what would have to be installed. hangs: the clock on which every visit takes an hour.
+    """
+
+    visits: dict[str, Visit] = field(default_factory=dict)
+    visited: list[tuple[Access, str]] = field(default_factory=list)
+    lacks: str = ""
+    hangs: FakeClock | None = None
+
+    async def check_connection(self) -> None:
+        """Raises Refused while something is lacking."""
+        if self.lacks:
+            raise Refused("there is no browser", self.lacks)
+
+    async def visit(self, access: Access, script: UiCheck) -> Visit:
+        """What was prepared for the page."""
+        self.visited.append((access, script.open))
+        if self.hangs:
+            await self.hangs.sleep(3600.0)
+        if self.lacks:
+            return Visit("cannot tell", "there is no browser")
+        return self.visits.get(script.open, Visit("cannot tell", f"open {script.open}: no answer"))
 
     async def close(self) -> None:
         """Nothing to close."""
