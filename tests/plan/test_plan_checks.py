@@ -42,7 +42,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"phases.2.criteria": [{"errors": "< 1%"}]}, "phases[2]: phase full gathers evidence and needs a duration"),
     ({"phases.2.triggers": [{"latency": "> 20% over baseline"}], "phases.2.for": "1h"}, "phases[2].triggers[0]: at 100% nobody is left on the baseline"),
     ({"phases.0.checks.1.name": "home"}, "phases[0].checks[1].name: two checks are called 'home'"),
-    ({"phases.0.checks.0": {"name": "x"}}, "phases[0].checks[0]: a check has either get (a path) or metrics"),
+    ({"phases.0.checks.0": {"name": "x"}}, "phases[0].checks[0]: a check has one of get (a path), metrics (a list of metric names) and open (a page)"),
     ({"phases.0.checks.0.get": "//elsewhere.example/"}, "phases[0].checks[0].get: must be a path on the candidate"),
     ({"phases.0.checks.0.expect": 99}, "phases[0].checks[0].expect: input should be greater than or equal to 100"),
     ({"without": ["hoem"]}, "without[0]: there is no check 'hoem'; valid values: home, numbers; did you mean 'home'?"),
