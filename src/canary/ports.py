@@ -176,6 +176,26 @@ class Browser(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at a piece of evidence found. sha256: hex, of the bytes that were there; "" for none."""
+
+    fulfilled: bool
+    detail: str
+    sha256: str = ""
+
+
+class EvidenceRoom(Protocol):
+    """The folder of evidence: its files, and the commands that are run there. Verbs never raise; they tell."""
+
+    async def file(self, path: str) -> Found:
+        """Fulfilled by a file below the folder that is not empty. sha256 of its bytes; 30 s at most."""
+
+    async def command(self, argv: Sequence[str], seconds: float) -> Found:
+        """Fulfilled by exit status 0 within so many seconds; then everything that it started in its process group
+        is killed. sha256 of all it printed, which is neither kept nor shown. It sees no secret of the environment."""
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a message: by which route, and whether that route confirmed the delivery.
 

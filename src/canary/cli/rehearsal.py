@@ -7,8 +7,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,6 +89,7 @@ def _check_fault(fault: str) -> None:
 async def _parts(home: Path) -> AsyncIterator[Parts]:
     """Sandbox and Prefect server side by side, then blocks, deployments, worker and guard."""
     async with AsyncExitStack() as stack:
+        os.environ["CANARY_EVIDENCE"] = str(stack.enter_context(_evidence()))
         with console.status("starting sandbox (Envoy, two servers, users) and Prefect server …"):
             sandbox, ui = await asyncio.gather(
                 stack.enter_async_context(_sandbox(home)), stack.enter_async_context(prefect_server(home))
@@ -100,6 +101,13 @@ async def _parts(home: Path) -> AsyncIterator[Parts]:
             children = await stack.enter_async_context(worker_and_guard(home))
             await _until_polled()
         yield Parts(sandbox, ui, children)
+
+
+@contextmanager
+def _evidence() -> Iterator[Path]:
+    """The example service's folder of evidence, beside the plans."""
+    with as_file(files("canary.plans") / "phase1.yaml") as plan:
+        yield plan.with_name("evidence")
 
 
 @asynccontextmanager

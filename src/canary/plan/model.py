@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from canary.plan.checklist import ChecklistItem
 from canary.plan.kinds import KINDS, kind_of
 from canary.plan.phases import Approval, Check, HttpCheck, MetricsCheck, OnUndecided, Phase, bearer_of
 from canary.plan.rules import (
@@ -34,6 +35,7 @@ __all__ = [
     "Approval",
     "Arms",
     "Check",
+    "ChecklistItem",
     "Feature",
     "HttpCheck",
     "MetricsCheck",
@@ -119,6 +121,8 @@ class Plan(Strict):
     notify: Notify
     roles: dict[Name, Role] = Field(default_factory=dict)
     features: dict[Name, Feature] = Field(default_factory=dict)
+    checklist: tuple[ChecklistItem, ...] = ()
+    """Looked at before anything is touched; what is not fulfilled refuses the rollout."""
     phases: tuple[Phase, ...] = Field(min_length=1)
     rollback: RollbackSpec = RollbackSpec()
     review: ReviewSpec = ReviewSpec()

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from canary.plan.model import Plan
 from canary.plan.phases import bearer_of
-from canary.ports import Browser, Metrics, Notifier, Probe, Target
+from canary.ports import Browser, EvidenceRoom, Metrics, Notifier, Probe, Target
 
 Fields = Mapping[str, Any]
 
@@ -19,12 +19,13 @@ class Opener:
     """How adapters are made; given from above, since the domain knows no platform.
 
     block: (reference, fields) → the adapter, with no I/O. probe: () → an HTTP probe. browser: () → one not started.
-    bearer: (reference, fields) → the header a token is sent in.
+    evidence: () → the folder of evidence. bearer: (reference, fields) → the header a token is sent in.
     """
 
     block: Callable[[str, Fields], object]
     probe: Callable[[], Probe]
     browser: Callable[[], Browser]
+    evidence: Callable[[], EvidenceRoom]
     bearer: Callable[[str, Fields], Mapping[str, str]]
 
 
@@ -36,6 +37,7 @@ class Adapters:
     metrics: Metrics
     probe: Probe
     browser: Browser
+    evidence: EvidenceRoom
     updates: Mapping[str, Notifier]
     page: Mapping[str, Notifier]
     bearers: Mapping[str, Mapping[str, str]]
@@ -62,6 +64,7 @@ def open_adapters(plan: Plan, sealed: Mapping[str, Fields], opener: Opener) -> A
         metrics=cast(Metrics, opener.block(plan.metrics, sealed[plan.metrics])),
         probe=opener.probe(),
         browser=opener.browser(),
+        evidence=opener.evidence(),
         updates={ref: notifiers[ref] for ref in plan.notify.updates},
         page={ref: notifiers[ref] for ref in plan.notify.page},
         bearers=bearers,

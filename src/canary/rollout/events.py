@@ -84,6 +84,19 @@ class ConductorTook(Event):
     lease_seconds: float
 
 
+class ChecklistObserved(Event):
+    """One item of the checklist before anything is touched. `kind`: file, command, url or word_of.
+
+    `sha256`: hex, of the file, of what the command printed, of the page, or of the words; "" where there was nothing.
+    """
+
+    item: str
+    kind: str
+    outcome: Literal["fulfilled", "unproven", "not fulfilled"]
+    detail: str
+    sha256: str
+
+
 class PreflightPassed(Event):
     """Everything the rollout needs answered; what was observed as stable is the way back."""
 

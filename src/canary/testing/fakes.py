@@ -7,11 +7,20 @@ from dataclasses import dataclass, field, replace
 
 from canary.errors import MeasurementFailed, ProviderUnavailable, Refused, SelectorError
 from canary.plan.model import Arms, Signal, UiCheck
-from canary.ports import Access, Arm, Increment, Receipt, Response, Scrape, Visit
+from canary.ports import Access, Arm, Found, Increment, Receipt, Response, Scrape, Visit
 from canary.testing.clock import FakeClock
 from canary.testing.platform import FakePlatform, FakeTarget
 
-__all__ = ["FakeBrowser", "FakeClock", "FakeMetrics", "FakeNotifier", "FakePlatform", "FakeProbe", "FakeTarget"]
+__all__ = [
+    "FakeBrowser",
+    "FakeClock",
+    "FakeEvidence",
+    "FakeMetrics",
+    "FakeNotifier",
+    "FakePlatform",
+    "FakeProbe",
+    "FakeTarget",
+]
 
 
 @dataclass(slots=True)
@@ -131,3 +140,18 @@ class FakeBrowser:
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+@dataclass(slots=True)
+class FakeEvidence:
+    """`ports.EvidenceRoom`: what is found by path, and by command (its words joined by spaces)."""
+
+    found: dict[str, Found] = field(default_factory=dict)
+
+    async def file(self, path: str) -> Found:
+        """What was put there."""
+        return self.found.get(path, Found(False, f"there is no file {path}"))
+
+    async def command(self, argv: Sequence[str], seconds: float) -> Found:
+        """What was prepared for the command."""
+        return self.found.get(" ".join(argv), Found(False, f"{argv[0]} cannot be run"))
