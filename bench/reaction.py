@@ -93,6 +93,7 @@ def cut_plan(cause: str) -> StoredPlan:
     with as_file(files("canary.plans") / "demo.yaml") as path:
         loaded = load_plan(path)
     body: dict[str, Any] = json.loads(loaded.body)
+    del body["checklist"]
     staging, canary = body["phases"][:2]
     body["time_scale"] = 75 if cause == "fail" else 1
     staging.update(checks=[], **{"for": "1s"})

@@ -31,7 +31,17 @@ from canary.rollout import events as e
 from canary.rollout.adapters import Adapters
 from canary.rollout.conducting import Seat, Start, Stores, begin, conducting, taking
 from canary.rollout.conductor import Conductor
-from canary.testing.fakes import FakeClock, FakeMetrics, FakeNotifier, FakePlatform, FakeProbe, FakeTarget, MemoryShelf
+from canary.testing.fakes import (
+    FakeBrowser,
+    FakeClock,
+    FakeEvidence,
+    FakeMetrics,
+    FakeNotifier,
+    FakePlatform,
+    FakeProbe,
+    FakeTarget,
+    MemoryShelf,
+)
 from canary.testing.journal import MemoryJournal, MemoryVault
 
 BLOCK = 15.0
@@ -94,7 +104,7 @@ def adapters(plan: Plan, clock: FakeClock) -> tuple[Adapters, FakeMetrics]:
     targets = {name: FakeTarget(FakePlatform(clock, "2.0.9")) for name in plan.targets}
     told = {ref: FakeNotifier() for ref in (*plan.notify.updates, *plan.notify.page)}
     updates, page = ({ref: told[ref] for ref in refs} for refs in (plan.notify.updates, plan.notify.page))
-    return Adapters(targets, metrics, FakeProbe(), updates, page, {}), metrics
+    return Adapters(targets, metrics, FakeProbe(), FakeBrowser(), FakeEvidence(), updates, page, {}), metrics
 
 
 async def soaking(seat: Seat, conductor: Conductor, phase: Phase) -> None:

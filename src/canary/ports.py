@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from canary.plan.model import Arms, Signal
+    from canary.plan.model import Arms, Signal, UiCheck
 
 Arm = Literal["canary", "baseline"]
+Look = Literal["passed", "failed", "cannot tell"]
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
@@ -139,6 +140,59 @@ class Probe(Protocol):
     async def get(self, url: str, headers: Mapping[str, str]) -> Response: ...
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a scripted visit of one page showed.
+
+    outcome: passed; failed: a page answered and `detail` names the step that did not go as the script says;
+             cannot tell: no page came, or there is no browser.
+    errors:  what scripts of the page threw meanwhile and nothing caught.
+    views:   pages shown: opportunities for a signal of the UI that no user made.
+    seconds: how long it took.
+    """
+
+    outcome: Look
+    detail: str
+    errors: tuple[str, ...] = ()
+    views: int = 0
+    seconds: float = 0.0
+
+
+class Browser(Protocol):
+    """Visits pages as a signed-in person would, each visit as somebody new."""
+
+    async def check_connection(self) -> None:
+        """Raises Refused, naming what to install, when no page can be visited from here."""
+
+    async def visit(self, access: Access, script: UiCheck) -> Visit:
+        """Opens the script's page, does its steps, looks at what it expects; ends within 20 s. Never raises for that.
+
+        The headers of `access` are sent to its own origin alone.
+        """
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at a piece of evidence found. sha256: hex, of the bytes that were there; "" for none."""
+
+    fulfilled: bool
+    detail: str
+    sha256: str = ""
+
+
+class EvidenceRoom(Protocol):
+    """The folder of evidence: its files, and the commands that are run there. Verbs never raise; they tell."""
+
+    async def file(self, path: str) -> Found:
+        """Fulfilled by a file below the folder that is not empty. sha256 of its bytes; 30 s at most."""
+
+    async def command(self, argv: Sequence[str], seconds: float) -> Found:
+        """Fulfilled by exit status 0 within so many seconds; then everything that it started in its process group
+        is killed. sha256 of all it printed, which is neither kept nor shown. It sees no secret of the environment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,19 @@ class Settings:
 
     home:        CANARY_HOME, absolute; ~/.canary when unset or empty.
     journal_url: CANARY_JOURNAL_URL as given, or a SQLite file below home. May hold a password: never show it.
+    evidence:    CANARY_EVIDENCE, the folder of a checklist's files and commands; where the process runs when unset.
     """
 
     home: Path
     journal_url: str = field(repr=False)
+    evidence: Path = Path()
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], home: Path | None = None) -> Settings:
         """`home` goes before CANARY_HOME. Raises BadUsage when no home can be found."""
         chosen = home or _home(env)
-        return cls(chosen, env.get("CANARY_JOURNAL_URL", "").strip() or _default_url(chosen))
+        evidence = Path(env.get("CANARY_EVIDENCE", "").strip()).expanduser()
+        return cls(chosen, env.get("CANARY_JOURNAL_URL", "").strip() or _default_url(chosen), evidence)
 
     @property
     def keys(self) -> Path:

@@ -122,6 +122,7 @@ def resource(installed: Installed, package: str, name: str) -> Path:
     [
         ("canary.plans", "phase1.yaml"),
         ("canary.plans", "demo.yaml"),
+        ("canary.plans", "evidence"),
         ("canary.deployments", "prefect.yaml"),
         ("canary.sandbox", "pages"),
     ],

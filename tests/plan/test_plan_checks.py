@@ -55,7 +55,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"announce": {"says": "live", "feedback": "https://f.test", "to": ["token/x"]}}, "announce.to[0]: kind token is a token block, not a notifier block"),
     ({"watch": {"for": "5m", "every": "10m"}}, "watch.every: longer than the watch itself: it would never look"),
     ({"phases.0.checks.1.name": "home"}, "phases[0].checks[1].name: two checks are called 'home'"),
-    ({"phases.0.checks.0": {"name": "x"}}, "phases[0].checks[0]: a check has either get (a path) or metrics"),
+    ({"phases.0.checks.0": {"name": "x"}}, "phases[0].checks[0]: a check has one of get (a path), metrics (a list of metric names) and open (a page)"),
     ({"phases.0.checks.0.get": "//elsewhere.example/"}, "phases[0].checks[0].get: must be a path on the candidate"),
     ({"phases.0.checks.0.expect": 99}, "phases[0].checks[0].expect: input should be greater than or equal to 100"),
     ({"without": ["hoem"]}, "without[0]: there is no check 'hoem'; valid values: home, numbers; did you mean 'home'?"),

@@ -20,8 +20,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from canary.blocks.browser import missing
 from canary.cli.parts import prefect_server
 from canary.journal.store import open_journal
+from canary.plan.load import load_plan
+from canary.plan.model import UiCheck
 from canary.ports import Entry
 from canary.rollout.people import read_state
 from canary.rollout.state import State
@@ -61,11 +64,14 @@ def plan_in() -> PlanIn:
     """The demo's plan for a busy machine."""
 
     def write(folder: Path, *changes: tuple[str, str]) -> Path:
-        plans = files("canary.plans")
+        plans = Path(str(files("canary.plans")))
         texts = {name: (plans / name).read_text() for name in ("phase1.yaml", "demo.yaml")}
         for old, new in (*BUSY, *changes):
             (name,) = [name for name, text in texts.items() if old in text]
             texts[name] = texts[name].replace(old, new, 1)
+        if missing():
+            pages = [check.name for check in load_plan(plans / "phase1.yaml").plan.checks if isinstance(check, UiCheck)]
+            texts["demo.yaml"] += f"\nwithout: {json.dumps(pages)}\n"
         for name, text in texts.items():
             (folder / name).write_text(text)
         return folder / "demo.yaml"

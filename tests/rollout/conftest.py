@@ -22,7 +22,16 @@ from canary.rollout.conducting import Seat, Start, Stores, begin, conducting, pa
 from canary.rollout.conductor import Conductor
 from canary.rollout.people import enter
 from canary.rollout.state import State, fold
-from canary.testing.fakes import FakeClock, FakeNotifier, FakePlatform, FakeProbe, FakeTarget, MemoryShelf
+from canary.testing.fakes import (
+    FakeBrowser,
+    FakeClock,
+    FakeEvidence,
+    FakeNotifier,
+    FakePlatform,
+    FakeProbe,
+    FakeTarget,
+    MemoryShelf,
+)
 from canary.testing.journal import MemoryJournal, MemoryVault
 
 ROLLOUT = "r1"
@@ -169,6 +178,8 @@ class World:
     oncall: FakeNotifier = field(default_factory=FakeNotifier)
     updates: FakeNotifier = field(default_factory=FakeNotifier)
     probe: FakeProbe = field(default_factory=FakeProbe)
+    browser: FakeBrowser = field(default_factory=FakeBrowser)
+    evidence: FakeEvidence = field(default_factory=FakeEvidence)
     platforms: dict[str, FakePlatform] = field(default_factory=dict)
     metrics: SteadyMetrics = field(init=False)
     loaded: list[str] = field(default_factory=list)
@@ -193,7 +204,10 @@ class World:
 
     @property
     def opener(self) -> Opener:
-        return Opener(self._block, lambda: self.probe, lambda ref, fields: {"authorization": f"Bearer {SECRET}"})
+        bearer = {"authorization": f"Bearer {SECRET}"}
+        return Opener(
+            self._block, lambda: self.probe, lambda: self.browser, lambda: self.evidence, lambda ref, fields: bearer
+        )
 
     def _block(self, ref: str, fields: Mapping[str, Any]) -> object:
         assert fields == {"token": SECRET}, "an adapter is opened from what was sealed and read back"

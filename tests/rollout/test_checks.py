@@ -11,11 +11,12 @@ from canary.ports import Access, Response
 from canary.rollout.checks import Checks
 from canary.rollout.events import CheckObserved
 from canary.testing.clock import FakeClock
-from canary.testing.fakes import FakeProbe
+from canary.testing.fakes import FakeBrowser, FakeProbe
 
 METRICS = MetricsCheck(name="phase 1 metrics", metrics=("publish_latency_ms", "revenue_total_eur"))
 ORDERS = MetricsCheck(name="orders", metrics=("orders_total",))
 URL = "http://candidate"
+WEB = Access("http://web", {"x-internal": "secret"})
 
 
 @dataclass
@@ -24,12 +25,15 @@ class Candidate:
 
     clock: FakeClock = field(default_factory=FakeClock)
     probe: FakeProbe = field(default_factory=FakeProbe)
+    browser: FakeBrowser = field(default_factory=FakeBrowser)
     checks: Checks = field(init=False)
 
     def __post_init__(self) -> None:
         access = Access(URL, {"x-internal": "secret"})
         bearers = {"token/admin": {"authorization": "Bearer secret"}}
-        self.checks = Checks(self.clock, self.probe, access, bearers, ("in a browser",), 600.0)
+        self.checks = Checks(
+            self.clock, self.probe, self.browser, access, {"web": WEB}, bearers, ("in a browser",), 600.0
+        )
 
     async def look(self, published: float, revenue: float, *checks: MetricsCheck) -> list[CheckObserved]:
         """One round, with these totals, five minutes after the last one."""

@@ -71,6 +71,7 @@ def outcome_line(state: State) -> dict[str, Any]:
         "verified": bool(state.ended and state.ended.verified),
         "seconds": round((state.ended_at or state.phase_since) - state.started_at, 1),
         "bad_requests": int(state.bad_requests),
+        "skipped": list(state.skipped),
     }
 
 
@@ -82,5 +83,7 @@ def end(state: State, as_json: bool) -> int:
     else:
         verified = "verified" if line["verified"] else "NOT verified"
         sys.stdout.write(f"\n{str(line['outcome']).replace('_', ' ')} ({verified}): {line['reason']}\n")
+        if state.skipped:
+            sys.stdout.write(f"without these checks, which were skipped: {', '.join(state.skipped)}\n")
     sys.stdout.flush()
     return EXIT_CODES[str(line["outcome"])]

@@ -7,10 +7,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ from canary.cli.store import WallClock, journal
 from canary.errors import BadUsage, CanaryError
 from canary.journal.store import SqlJournal
 from canary.plan.load import LoadedPlan, load_plan
+from canary.plan.model import UiCheck
 from canary.rollout import events as e
 from canary.rollout.people import enter
 from canary.rollout.state import State
@@ -47,6 +49,8 @@ async def rehearse(fault: str) -> State | None:
         rollout = f"demo-{uuid4().hex[:8]}"
         await start_run(_demo_plan(), opened, VERSION, "the demo", rollout)
         _say(f"rollout {rollout} started; Prefect UI (while the demo runs): {parts.ui}")
+        if lacking := _lacking():
+            _say(f"the checks in a browser are skipped: {lacking}")
         _say("approvals are granted by plans/demo.yaml itself: nobody is asked")
         state = await _abort_on_ctrl_c(opened, rollout, _watch(opened, rollout, parts.sandbox, fault))
     _where_to_look(rollout)
@@ -85,6 +89,7 @@ def _check_fault(fault: str) -> None:
 async def _parts(home: Path) -> AsyncIterator[Parts]:
     """Sandbox and Prefect server side by side, then blocks, deployments, worker and guard."""
     async with AsyncExitStack() as stack:
+        os.environ["CANARY_EVIDENCE"] = str(stack.enter_context(_evidence()))
         with console.status("starting sandbox (Envoy, two servers, users) and Prefect server …"):
             sandbox, ui = await asyncio.gather(
                 stack.enter_async_context(_sandbox(home)), stack.enter_async_context(prefect_server(home))
@@ -96,6 +101,13 @@ async def _parts(home: Path) -> AsyncIterator[Parts]:
             children = await stack.enter_async_context(worker_and_guard(home))
             await _until_polled()
         yield Parts(sandbox, ui, children)
+
+
+@contextmanager
+def _evidence() -> Iterator[Path]:
+    """The example service's folder of evidence, beside the plans."""
+    with as_file(files("canary.plans") / "phase1.yaml") as plan:
+        yield plan.with_name("evidence")
 
 
 @asynccontextmanager
@@ -142,8 +154,24 @@ async def _until_polled() -> None:
 
 
 def _demo_plan() -> LoadedPlan:
+    """Where no page can be visited it goes without the checks that do."""
     with as_file(files("canary.plans") / "demo.yaml") as path:
-        return load_plan(path)
+        loaded = load_plan(path)
+        names = [check.name for check in loaded.plan.checks if isinstance(check, UiCheck)] if _lacking() else []
+        if not names:
+            return loaded
+        with TemporaryDirectory() as folder:
+            overlay = Path(folder) / "without.yaml"
+            overlay.write_text(json.dumps({"overlay": str(path.with_name("phase1.yaml")), "without": names}))
+            return load_plan(path, [overlay])
+
+
+def _lacking() -> str:
+    """What to install before pages can be visited; "" when nothing. Prefect, which the adapters import, reads its
+    settings once: after the demo has set them."""
+    from canary.blocks.browser import missing
+
+    return missing()
 
 
 async def _watch(opened: SqlJournal, rollout: str, sandbox: Sandbox, fault: str) -> State:

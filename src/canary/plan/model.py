@@ -11,9 +11,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from canary.plan.checklist import ChecklistItem
 from canary.plan.closing import Announcement, Figure, Step, WatchSpec
 from canary.plan.kinds import KINDS, kind_of
-from canary.plan.phases import Approval, Check, HttpCheck, MetricsCheck, OnUndecided, Phase
+from canary.plan.phases import Approval, Check, HttpCheck, MetricsCheck, OnUndecided, Phase, bearer_of
 from canary.plan.rules import (
     ON_ALL,
     AnySeen,
@@ -28,6 +29,7 @@ from canary.plan.rules import (
 )
 from canary.plan.signals import Arms, Feature, Signal, Strict, narrow
 from canary.plan.units import Label, Line, Name, Ref, Seconds, SlackUser
+from canary.plan.visits import UiCheck
 
 __all__ = [
     "Announcement",
@@ -35,6 +37,7 @@ __all__ = [
     "Approval",
     "Arms",
     "Check",
+    "ChecklistItem",
     "Feature",
     "Figure",
     "HttpCheck",
@@ -56,6 +59,7 @@ __all__ = [
     "SlowerThanBaseline",
     "Step",
     "TargetSpec",
+    "UiCheck",
     "WatchSpec",
 ]
 
@@ -122,6 +126,8 @@ class Plan(Strict):
     notify: Notify
     roles: dict[Name, Role] = Field(default_factory=dict)
     features: dict[Name, Feature] = Field(default_factory=dict)
+    checklist: tuple[ChecklistItem, ...] = ()
+    """Looked at before anything is touched; what is not fulfilled refuses the rollout."""
     phases: tuple[Phase, ...] = Field(min_length=1)
     rollback: RollbackSpec = RollbackSpec()
     audit: dict[Name, Figure] = Field(default_factory=dict)
@@ -163,14 +169,14 @@ class Plan(Strict):
         """What is done once everybody has the candidate, in order."""
         return self.phases[-1].then
 
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks of all phases that are not skipped."""
+        return tuple(check for phase in self.phases for check in phase.checks if check.name not in self.without)
+
     def block_refs(self) -> tuple[str, ...]:
         """Every block the plan can need, once: targets, metrics, notifiers, tokens of checks not skipped."""
-        tokens = [
-            check.bearer
-            for phase in self.phases
-            for check in phase.checks
-            if isinstance(check, HttpCheck) and check.bearer and check.name not in self.without
-        ]
+        tokens = [ref for check in self.checks if (ref := bearer_of(check))]
         targets = [target.use for target in self.targets.values()]
         told = [*self.notify.updates, *self.notify.page, *(self.announce.to if self.announce else ())]
         return tuple(dict.fromkeys([*targets, self.metrics, *told, *tokens]))

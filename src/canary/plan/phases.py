@@ -10,6 +10,7 @@ from canary.plan.closing import Step
 from canary.plan.rules import Criterion, Trigger
 from canary.plan.signals import Strict
 from canary.plan.units import Line, Metric, Name, Ref, Seconds, Share, UrlPath
+from canary.plan.visits import UiCheck
 
 
 class MetricsCheck(Strict):
@@ -34,21 +35,28 @@ class HttpCheck(Strict):
     """The HTTP status that passes."""
 
 
+_KINDS: dict[str, type[Strict]] = {"get": HttpCheck, "metrics": MetricsCheck, "open": UiCheck}
+
+
 def _kind_of_check(value: Any) -> str | None:
     if isinstance(value, dict):
-        found = {"get": "<http>", "metrics": "<metrics>"}
-        return next((tag for key, tag in found.items() if key in value), None)
-    return "<metrics>" if isinstance(value, MetricsCheck) else "<http>" if isinstance(value, HttpCheck) else None
+        return next((f"<{key}>" for key in _KINDS if key in value), None)
+    return next((f"<{key}>" for key, model in _KINDS.items() if isinstance(value, model)), None)
 
 
 Check = Annotated[
-    Annotated[MetricsCheck, Tag("<metrics>")] | Annotated[HttpCheck, Tag("<http>")],
+    Annotated[HttpCheck, Tag("<get>")] | Annotated[MetricsCheck, Tag("<metrics>")] | Annotated[UiCheck, Tag("<open>")],
     Discriminator(
         _kind_of_check,
         custom_error_type="no_check",
-        custom_error_message="a check has either get (a path) or metrics (a list of metric names)",
+        custom_error_message="a check has one of get (a path), metrics (a list of metric names) and open (a page)",
     ),
 ]
+
+
+def bearer_of(check: Check) -> str | None:
+    """The token block that a check sends, if any."""
+    return None if isinstance(check, MetricsCheck) else check.bearer
 
 
 class Approval(Strict):

@@ -63,7 +63,14 @@ def shaped(model: type[Model], body: str) -> tuple[Model | None, list[Problem]]:
     try:
         return model.model_validate_json(body), []
     except ValidationError as error:
-        return None, [_problem(model, detail) for detail in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        return None, [_problem(model, detail) for detail in found if not _emptied(detail, found)]
+
+
+def _emptied(error: ErrorDetails, others: list[ErrorDetails]) -> bool:
+    """A list is called too short when what stands in it is wrong: that is told already."""
+    loc = error["loc"]
+    return error["type"] == "too_short" and any(o["loc"][: len(loc)] == loc and o is not error for o in others)
 
 
 def _problem(model: type[Strict], error: ErrorDetails) -> Problem:

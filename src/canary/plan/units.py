@@ -73,6 +73,9 @@ LINE = r"^[^\s\x00-\x1f]([^\x00-\x1f]{0,98}[^\s\x00-\x1f])?$"
 # A second slash would name another host, which would then be sent the bearer token.
 PATH = r"^/([^/\s#][^\s#]{0,1000})?$"
 ENDPOINT = r"^/([^/\s?#][^\s?#]{0,1000})?$"
+SELECTOR = r"^[^\s\x00-\x1f]([^\x00-\x1f]{0,298}[^\s\x00-\x1f])?$"
+FILE = r"^[^\s/\x00-\x1f~]([^\x00-\x1f]{0,298}[^\s\x00-\x1f])?$"
+WEB_URL = r"^https?://[^\s/?#@]{1,250}(/[^\s#@]{0,1000})?$"
 SLACK_USER = "^[UW][A-Z0-9]{2,30}$"
 
 WORDS = {
@@ -83,6 +86,9 @@ WORDS = {
     LINE: "one line of text, at most 100 characters",
     PATH: "a path on the candidate, such as /api/admin/queue?aiType=invoice",
     ENDPOINT: "a path without query, such as /api/admin/queue",
+    SELECTOR: "a CSS selector on one line, such as #ai-filter",
+    FILE: "a relative path, such as docs/integration-tests.md",
+    WEB_URL: "an http:// or https:// address without user and fragment",
     SLACK_USER: "a Slack member id, such as U024BE7LH",
 }
 """Pattern → what it asks for, in words."""
@@ -95,6 +101,9 @@ Label = Annotated[str, Field(pattern=LABEL)]
 Line = Annotated[str, Field(pattern=LINE)]
 UrlPath = Annotated[str, Field(pattern=PATH)]
 Endpoint = Annotated[str, Field(pattern=ENDPOINT)]
+Selector = Annotated[str, Field(pattern=SELECTOR)]
+FileName = Annotated[str, Field(pattern=FILE)]
+WebUrl = Annotated[str, Field(pattern=WEB_URL)]
 SlackUser = Annotated[str, Field(pattern=SLACK_USER)]
 Regex = Annotated[str, AfterValidator(_regex)]
 Seconds = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from canary.plan.kinds import KINDS, kind_of
-from canary.plan.model import Phase, Plan, Rule
+from canary.plan.model import Check, Phase, Plan, Rule, UiCheck
 from canary.plan.units import duration, percent
 
 
@@ -21,7 +21,7 @@ def _clauses(phase: Phase) -> Iterator[str]:
         people = " and ".join(phase.approval.by)
         yield f"begins when {people} approved, within {duration(phase.approval.within)}"
     if phase.checks:
-        yield "looks at " + ", ".join(check.name for check in phase.checks)
+        yield "looks at " + ", ".join(_check(check) for check in phase.checks)
     if phase.criteria:
         yield "must show " + ", ".join(_rule(rule) for rule in phase.criteria)
     if phase.triggers:
@@ -30,6 +30,10 @@ def _clauses(phase: Phase) -> Iterator[str]:
         yield _undecided(phase)
     if phase.then:
         yield f"then {', '.join(phase.then)}"
+
+
+def _check(check: Check) -> str:
+    return f"{check.name} (in a browser)" if isinstance(check, UiCheck) else check.name
 
 
 def _rule(rule: Rule) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from canary.plan.model import HttpCheck, Plan
-from canary.ports import Metrics, Notifier, Probe, Target
+from canary.plan.model import Plan
+from canary.plan.phases import bearer_of
+from canary.ports import Browser, EvidenceRoom, Metrics, Notifier, Probe, Target
 
 Fields = Mapping[str, Any]
 
@@ -17,12 +18,14 @@ Fields = Mapping[str, Any]
 class Opener:
     """How adapters are made; given from above, since the domain knows no platform.
 
-    block: (reference, fields) → the adapter, with no I/O. probe: () → an HTTP probe.
-    bearer: (reference, fields) → the header a token is sent in.
+    block: (reference, fields) → the adapter, with no I/O. probe: () → an HTTP probe. browser: () → one not started.
+    evidence: () → the folder of evidence. bearer: (reference, fields) → the header a token is sent in.
     """
 
     block: Callable[[str, Fields], object]
     probe: Callable[[], Probe]
+    browser: Callable[[], Browser]
+    evidence: Callable[[], EvidenceRoom]
     bearer: Callable[[str, Fields], Mapping[str, str]]
 
 
@@ -33,6 +36,8 @@ class Adapters:
     targets: Mapping[str, Target]
     metrics: Metrics
     probe: Probe
+    browser: Browser
+    evidence: EvidenceRoom
     updates: Mapping[str, Notifier]
     page: Mapping[str, Notifier]
     announce: Mapping[str, Notifier]
@@ -45,7 +50,8 @@ class Adapters:
 
     async def close(self) -> None:
         told = {**self.updates, **self.page, **self.announce}.values()
-        every: list[Target | Metrics | Probe | Notifier] = [*self.targets.values(), self.metrics, self.probe, *told]
+        asked: list[Metrics | Probe | Browser] = [self.metrics, self.probe, self.browser]
+        every: list[Target | Metrics | Probe | Browser | Notifier] = [*self.targets.values(), *asked, *told]
         await asyncio.gather(*(adapter.close() for adapter in every), return_exceptions=True)
 
 
@@ -53,12 +59,14 @@ def open_adapters(plan: Plan, sealed: Mapping[str, Fields], opener: Opener) -> A
     """From the fields of every reference in `plan.block_refs()`. Raises KeyError for one that was not sealed."""
     announced = (*plan.notify.updates, *(plan.announce.to if plan.announce else ()))
     notifiers = open_notifiers((*announced, *plan.notify.page), sealed, opener)
-    tokens = [c.bearer for phase in plan.phases for c in phase.checks if isinstance(c, HttpCheck) and c.bearer]
+    tokens = [ref for check in plan.checks if (ref := bearer_of(check))]
     bearers = {ref: opener.bearer(ref, sealed[ref]) for ref in tokens if ref in sealed}
     return Adapters(
         targets={n: cast(Target, opener.block(spec.use, sealed[spec.use])) for n, spec in plan.targets.items()},
         metrics=cast(Metrics, opener.block(plan.metrics, sealed[plan.metrics])),
         probe=opener.probe(),
+        browser=opener.browser(),
+        evidence=opener.evidence(),
         updates={ref: notifiers[ref] for ref in plan.notify.updates},
         page={ref: notifiers[ref] for ref in plan.notify.page},
         announce={ref: notifiers[ref] for ref in announced},

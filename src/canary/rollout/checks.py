@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from prometheus_client.parser import text_string_to_metric_families
 
 from canary.errors import CredentialError, ProviderError
-from canary.plan.model import Check, HttpCheck, MetricsCheck
-from canary.ports import Access, Clock, Probe
+from canary.plan.model import Check, HttpCheck, MetricsCheck, UiCheck
+from canary.ports import Access, Browser, Clock, Probe, Visit
 from canary.rollout.events import CheckObserved
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
 
 Bearers = Mapping[str, Mapping[str, str]]
+VISIT_TIMEOUT = 25.0
+"""Seconds that the visits of a round may take together; a browser's own limit is shorter, and says more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Growth:
 
 
 class Checks:
-    """Looks at the prepared candidate through its internal access.
+    """Looks at the prepared candidate through its internal access: `access`, or that of the target in `pages`.
 
     Remembers each metric's totals between the rounds: it collects when it has grown within the last
     `collects_within` seconds. Not since the last round: that one may be a moment ago.
@@ -41,14 +43,18 @@ class Checks:
         self,
         clock: Clock,
         probe: Probe,
+        browser: Browser,
         access: Access,
+        pages: Mapping[str, Access],
         bearers: Bearers,
         without: tuple[str, ...],
         collects_within: float,
     ) -> None:
         self.clock = clock
         self.probe = probe
+        self.browser = browser
         self.access = access
+        self.pages = pages
         self.bearers = bearers
         self.without = without
         self.collects_within = collects_within
@@ -61,18 +67,34 @@ class Checks:
     async def _one(self, check: Check) -> CheckObserved:
         if check.name in self.without:
             return CheckObserved(name=check.name, outcome="skipped", detail="the plan goes without it")
+        seconds = VISIT_TIMEOUT if isinstance(check, UiCheck) else PROVIDER_TIMEOUT
         try:
-            work = self._metrics(check) if isinstance(check, MetricsCheck) else self._http(check)
-            return await within(self.clock, PROVIDER_TIMEOUT, work)
+            return await within(self.clock, seconds, self._look(check))
         except TimeoutError:
-            why = f"no answer within {PROVIDER_TIMEOUT:.0f} s"
+            why = f"no answer within {seconds:.0f} s"
         except (ProviderError, CredentialError) as error:
             why = error.what
         return CheckObserved(name=check.name, outcome="cannot tell", detail=why)
 
+    async def _look(self, check: Check) -> CheckObserved:
+        match check:
+            case MetricsCheck():
+                return await self._metrics(check)
+            case HttpCheck():
+                return await self._http(check)
+            case UiCheck():
+                return await self._ui(check)
+
+    def _signed_in(self, access: Access, bearer: str | None) -> Access:
+        return Access(access.url, {**access.headers, **self.bearers[bearer]}) if bearer else access
+
+    async def _ui(self, check: UiCheck) -> CheckObserved:
+        access = self._signed_in(self.pages[check.target] if check.target else self.access, check.bearer)
+        return visit_observed(check, await self.browser.visit(access, check))
+
     async def _http(self, check: HttpCheck) -> CheckObserved:
-        headers = {**self.access.headers, **(self.bearers[check.bearer] if check.bearer else {})}
-        answer = await self.probe.get(self.access.url + check.get, headers)
+        access = self._signed_in(self.access, check.bearer)
+        answer = await self.probe.get(access.url + check.get, access.headers)
         good = answer.status == check.expect
         detail = f"GET {check.get} answered {answer.status}, expected {check.expect}"
         return CheckObserved(name=check.name, outcome="passed" if good else "failed", detail=detail)
@@ -105,6 +127,17 @@ class Checks:
 
     def _stands(self, seen: Growth, now: float) -> bool:
         return seen.grew_at is None or now - seen.grew_at > self.collects_within
+
+
+def visit_observed(check: UiCheck, visit: Visit) -> CheckObserved:
+    """A page whose scripts throw has failed, whatever else it does."""
+    thrown = f"; thrown meanwhile: {' · '.join(visit.errors)}" if visit.errors else ""
+    return CheckObserved(
+        name=check.name,
+        outcome="failed" if visit.errors else visit.outcome,
+        detail=f"{visit.detail} ({visit.seconds:.1f} s){thrown}",
+        scripted_views=visit.views,
+    )
 
 
 def totals(text: str, names: tuple[str, ...]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from canary.plan.model import Plan
 from canary.ports import Clock, Journal, Shelf, StoredPlan, Vault
 from canary.rollout import events as e
 from canary.rollout.adapters import Adapters, Opener, open_adapters
+from canary.rollout.checklist import insist, look_at_checklist
 from canary.rollout.closing import Closing
 from canary.rollout.conductor import Conductor
 from canary.rollout.former import former_baseline
@@ -137,6 +138,10 @@ async def pass_preflight(seat: Seat, load: Load, opener: Opener) -> Adapters:
         return open_adapters(seat.plan, await vault.open(record.state.rollout), opener)
     adapters = await seal(seat.plan, record.state.rollout, load, vault, opener)
     try:
+        looked = await look_at_checklist(seat.plan, adapters, seat.stores.clock)
+        if looked:
+            await record.tell(*looked)
+        insist(looked)
         passed = await preflight(seat.plan, record.state.version, adapters, seat.stores.clock)
         former = await former_baseline(seat.stores.journal, seat.plan.service)
         await record.tell(passed.model_copy(update={"former": former}))

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from canary.errors import BadUsage, CandidateUnhealthy, Conflict, CredentialError, JournalUnavailable, ProviderError
 from canary.judge.literal import Judge
-from canary.plan.model import Phase, Plan, Step
+from canary.plan.model import Phase, Plan, Step, UiCheck
 from canary.ports import Access, Clock, Release, Vault
 from canary.rollout import decide as d
 from canary.rollout import events as e
@@ -205,8 +205,11 @@ class Conductor:
         return access
 
     async def _look(self, number: int) -> None:
+        """Given up as soon as there is news: no check holds up an abort."""
         phase = self._phase()
-        looked = await self._round(phase)
+        looked = await unless(self.news, self._round(phase))
+        if looked is None:
+            return
         failed = tuple(c.name for c in looked if c.outcome == "failed")
         passed = sum(c.outcome == "passed" for c in looked)
         done = e.ChecksLooked(phase=phase.name, round=number, passed=passed, failed=failed)
@@ -223,11 +226,16 @@ class Conductor:
     async def _open_checks(self) -> Checks:
         """Through the first target that can be reached by URL: in the plan's order what others call comes first."""
         for name in self.plan.targets:
-            access = self._access.get(name) or await self._reach(name)
+            access = await self._accessed(name)
             if access.url:
                 break
-        fresh = self.plan.seconds(COLLECTS_WITHIN)
-        return Checks(self.clock, self.adapters.probe, access, self.adapters.bearers, self.plan.without, fresh)
+        named = {check.target for check in self.plan.checks if isinstance(check, UiCheck) and check.target}
+        pages = {name: await self._accessed(name) for name in sorted(named)}
+        fresh, given = self.plan.seconds(COLLECTS_WITHIN), self.adapters
+        return Checks(self.clock, given.probe, given.browser, access, pages, given.bearers, self.plan.without, fresh)
+
+    async def _accessed(self, name: str) -> Access:
+        return self._access.get(name) or await self._reach(name)
 
     # --- exposure ---------------------------------------------------------------------------------------
 

@@ -96,6 +96,19 @@ class Baseline(Part):
     figures: Mapping[str, Mapping[str, float]]
 
 
+class ChecklistObserved(Event):
+    """One item of the checklist before anything is touched. `kind`: file, command, url or word_of.
+
+    `sha256`: hex, of the file, of what the command printed, of the page, or of the words; "" where there was nothing.
+    """
+
+    item: str
+    kind: str
+    outcome: Literal["fulfilled", "unproven", "not fulfilled"]
+    detail: str
+    sha256: str
+
+
 class PreflightPassed(Event):
     """Everything the rollout needs answered; what was observed as stable is the way back.
 
@@ -134,9 +147,12 @@ class PrepareObserved(Event):
 
 
 class CheckObserved(Event):
+    """`scripted_views`: pages of the candidate that the check visited, opportunities that no user made."""
+
     name: str
     outcome: Literal["passed", "failed", "cannot tell", "skipped"]
     detail: str
+    scripted_views: int = 0
 
 
 class ChecksLooked(Event):

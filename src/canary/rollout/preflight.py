@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 
 from canary.errors import MeasurementFailed, ProviderError, Refused
 from canary.plan.kinds import KINDS, kind_of
-from canary.plan.model import Plan
-from canary.ports import Clock, Target, Vault
+from canary.plan.model import Plan, UiCheck
+from canary.ports import Browser, Clock, Target, Vault
 from canary.rollout.adapters import Adapters, Fields, Opener, open_adapters
 from canary.rollout.events import Identities, PreflightPassed
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
 
+BROWSER_TIMEOUT = 20.0
+"""Seconds for a browser to start on a busy machine."""
 Load = Callable[[str], Awaitable[Fields]]
 """Block reference → its fields, from where people edit them. Raises CredentialError or ProviderUnavailable."""
 
@@ -31,7 +33,8 @@ async def seal(plan: Plan, rollout: str, load: Load, vault: Vault, opener: Opene
 async def preflight(plan: Plan, version: str, adapters: Adapters, clock: Clock) -> PreflightPassed:
     """Everything answers, and the way back is known. Raises Refused (or CredentialError): nothing was touched."""
     connections = adapters.connections(plan)
-    await asyncio.gather(*(_reach(ref, adapter.check_connection(), clock) for ref, adapter in connections.items()))
+    reached = [_reach(ref, adapter.check_connection(), clock) for ref, adapter in connections.items()]
+    await asyncio.gather(*reached, _browser(plan, adapters.browser, clock))
     await asyncio.gather(*(route.check_paging() for route in adapters.page.values()))
     names = list(plan.targets)
     found = await asyncio.gather(*(_stable(n, adapters.targets[n], clock) for n in names))
@@ -46,6 +49,23 @@ async def preflight(plan: Plan, version: str, adapters: Adapters, clock: Clock) 
                 "start a rollout of another version",
             )
     return PreflightPassed(release=release, stable_version=_stable_version(plan, release), sealed=plan.block_refs())
+
+
+async def _browser(plan: Plan, browser: Browser, clock: Clock) -> None:
+    """What looks at pages must be able to; a plan may go without, and says so."""
+    names = [check.name for check in plan.checks if isinstance(check, UiCheck)]
+    if not names:
+        return
+    try:
+        await within(clock, BROWSER_TIMEOUT, browser.check_connection())
+    except TimeoutError:
+        why, fix = f"the browser did not start within {BROWSER_TIMEOUT:.0f} s", "does it start by hand?"
+    except Refused as error:
+        why, fix = error.what, error.fix
+    else:
+        return
+    listed = ", ".join(repr(name) for name in names)
+    raise Refused(f"{why}; it is needed for {listed}", f"{fix}; or list these checks in the plan under without")
 
 
 async def _reach(ref: str, checked: Awaitable[None], clock: Clock) -> None:

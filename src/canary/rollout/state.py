@@ -38,6 +38,7 @@ class State:
     approval: Approval | None = None
     rejected: str | None = None
     looks: Looks = field(default_factory=Looks)
+    skipped: tuple[str, ...] = ()
     asked: float = 0.0
     raise_open: bool = False
     shown: bool = True
@@ -161,7 +162,9 @@ def _(event: e.PrepareObserved, state: State, at: float) -> State:
 @apply.register
 def _(event: e.CheckObserved, state: State, at: float) -> State:
     last = {**state.looks.last, event.name: (event.outcome, event.detail)}
-    return replace(state, looks=replace(state.looks, last=last))
+    skipped = [event.name] if event.outcome == "skipped" else []
+    all_skipped = tuple(dict.fromkeys([*state.skipped, *skipped]))
+    return replace(state, looks=replace(state.looks, last=last), skipped=all_skipped)
 
 
 @apply.register

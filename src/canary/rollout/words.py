@@ -31,6 +31,12 @@ def _(event: e.ConductorTook, state: State) -> str | None:
 
 
 @_say.register
+def _(event: e.ChecklistObserved, state: State) -> str:
+    proof = f", sha256 {event.sha256[:12]}" if event.sha256 else ""
+    return f"checklist: {event.item}: {event.outcome} ({event.detail}{proof})"
+
+
+@_say.register
 def _(event: e.PreflightPassed, state: State) -> str:
     targets = ", ".join(event.release)
     return f"preflight passed: {targets} answer, {event.stable_version} is the way back, credentials are sealed"

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from canary.errors import CredentialError, MeasurementFailed, ProviderUnavailable, SelectorError
-from canary.plan.model import Arms, Signal
-from canary.ports import Arm, Increment, Receipt, Response, Scrape
+from canary.errors import CredentialError, MeasurementFailed, ProviderUnavailable, Refused, SelectorError
+from canary.plan.model import Arms, Signal, UiCheck
+from canary.ports import Access, Arm, Found, Increment, Receipt, Response, Scrape, Visit
 from canary.testing.clock import FakeClock
 from canary.testing.platform import FakePlatform, FakeTarget
 
-__all__ = ["FakeClock", "FakeMetrics", "FakeNotifier", "FakePlatform", "FakeProbe", "FakeTarget", "MemoryShelf"]
+__all__ = [
+    "FakeBrowser",
+    "FakeClock",
+    "FakeEvidence",
+    "FakeMetrics",
+    "FakeNotifier",
+    "FakePlatform",
+    "FakeProbe",
+    "FakeTarget",
+    "MemoryShelf",
+]
 
 
 @dataclass(slots=True)
@@ -124,3 +134,48 @@ class MemoryShelf:
             raise OSError(28, "No space left on device")
         self.documents[rollout, name] = text
         return f"memory:{rollout}/{name}"
+
+
+@dataclass(slots=True)
+class FakeBrowser:
+    """`ports.Browser` with a visit per page (path and query); one without gets no page. `visited` is who went where.
+
+    lacks: what would have to be installed. hangs: the clock on which every visit takes an hour.
+    """
+
+    visits: dict[str, Visit] = field(default_factory=dict)
+    visited: list[tuple[Access, str]] = field(default_factory=list)
+    lacks: str = ""
+    hangs: FakeClock | None = None
+
+    async def check_connection(self) -> None:
+        """Raises Refused while something is lacking."""
+        if self.lacks:
+            raise Refused("there is no browser", self.lacks)
+
+    async def visit(self, access: Access, script: UiCheck) -> Visit:
+        """What was prepared for the page."""
+        self.visited.append((access, script.open))
+        if self.hangs:
+            await self.hangs.sleep(3600.0)
+        if self.lacks:
+            return Visit("cannot tell", "there is no browser")
+        return self.visits.get(script.open, Visit("cannot tell", f"open {script.open}: no answer"))
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+@dataclass(slots=True)
+class FakeEvidence:
+    """`ports.EvidenceRoom`: what is found by path, and by command (its words joined by spaces)."""
+
+    found: dict[str, Found] = field(default_factory=dict)
+
+    async def file(self, path: str) -> Found:
+        """What was put there."""
+        return self.found.get(path, Found(False, f"there is no file {path}"))
+
+    async def command(self, argv: Sequence[str], seconds: float) -> Found:
+        """What was prepared for the command."""
+        return self.found.get(" ".join(argv), Found(False, f"{argv[0]} cannot be run"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from canary.plan.model import Phase, Plan
+from canary.plan.checks.targets import splitters
+from canary.plan.model import Phase, Plan, UiCheck
 from canary.plan.problems import Path, Problem, choice
 from canary.plan.units import percent
 
@@ -25,6 +26,7 @@ def phases(plan: Plan) -> Iterator[Problem]:
         seen.add(phase.name)
         yield from _approval(plan, phase, path)
         yield from _evidence(phase, path)
+        yield from _pages(plan, phase, path)
 
 
 def _ends(plan: Plan) -> Iterator[Problem]:
@@ -61,3 +63,12 @@ def _evidence(phase: Phase, path: Path) -> Iterator[Problem]:
         yield Problem(path, f"phase {phase.name} has no criteria: it would measure nothing and could never pass")
     if phase.duration is None and (rules or phase.exposure < 1):
         yield Problem(path, f"phase {phase.name} gathers evidence and needs a duration, such as for: 30m")
+
+
+def _pages(plan: Plan, phase: Phase, path: Path) -> Iterator[Problem]:
+    """The targets whose pages are opened."""
+    serving = splitters(plan)
+    for index, check in enumerate(phase.checks):
+        if isinstance(check, UiCheck) and check.target is not None and check.target not in serving:
+            what = f"{check.target!r} is no target that serves pages; {choice(check.target, serving)}"
+            yield Problem((*path, "checks", index, "target"), what)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from canary.plan.kinds import KINDS, Role, kind_of, kinds_of
-from canary.plan.model import HttpCheck, Plan
+from canary.plan.model import Plan
+from canary.plan.phases import bearer_of
 from canary.plan.problems import Path, Problem, choice
 
 
@@ -32,8 +33,8 @@ def _used(plan: Plan) -> Iterator[tuple[Path, str, Role]]:
         yield ("announce", "to", index), ref, "notifier"
     for i, phase in enumerate(plan.phases):
         for j, check in enumerate(phase.checks):
-            if isinstance(check, HttpCheck) and check.bearer:
-                yield ("phases", i, "checks", j, "bearer"), check.bearer, "token"
+            if bearer := bearer_of(check):
+                yield ("phases", i, "checks", j, "bearer"), bearer, "token"
 
 
 def _pages(plan: Plan) -> Iterator[Problem]:

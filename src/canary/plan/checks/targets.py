@@ -41,7 +41,7 @@ def _split(name: str, spec: TargetSpec) -> Iterator[Problem]:
 def _boolean(plan: Plan, name: str, spec: TargetSpec) -> Iterator[Problem]:
     if not spec.set:
         yield Problem(("targets", name), "a flag target needs set: the values that the candidate brings")
-    splitting = _splitting(plan)
+    splitting = splitters(plan)
     for index, reader in enumerate(spec.read_by):
         if reader not in splitting:
             what = f"{reader!r} is no target that splits users; {choice(reader, splitting)}"
@@ -57,7 +57,7 @@ def _boolean(plan: Plan, name: str, spec: TargetSpec) -> Iterator[Problem]:
 
 
 def _mixed(plan: Plan) -> Iterator[Problem]:
-    splitting = _splitting(plan)
+    splitting = splitters(plan)
     if len(splitting) > 1 and plan.mixed_versions is None and any(0 < p.exposure < 1 for p in plan.phases):
         what = (
             f"{' and '.join(splitting)} split users independently: most users of the new version of one meet "
@@ -66,7 +66,7 @@ def _mixed(plan: Plan) -> Iterator[Problem]:
         yield Problem(("targets",), what, at_key=True)
 
 
-def _splitting(plan: Plan) -> list[str]:
+def splitters(plan: Plan) -> list[str]:
     """The targets that split users; those of unknown kind count, to say nothing wrong about others."""
     kinds = {name: KINDS.get(kind_of(spec.use)) for name, spec in plan.targets.items()}
     return [name for name, kind in kinds.items() if kind is None or kind.share != "boolean"]

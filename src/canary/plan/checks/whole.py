@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from canary.plan.checklist import WordEvidence
 from canary.plan.model import Plan
 from canary.plan.problems import Problem, choice
 from canary.plan.rules import ON_ALL
@@ -49,6 +50,19 @@ def skipped(plan: Plan) -> Iterator[Problem]:
     for index, name in enumerate(plan.without):
         if name not in seen:
             yield Problem(("without", index), f"there is no check {name!r}; {choice(name, sorted(seen))}")
+
+
+def checklist(plan: Plan) -> Iterator[Problem]:
+    """Each item once; a word is a known role's."""
+    seen: set[str] = set()
+    for index, each in enumerate(plan.checklist):
+        if each.item in seen:
+            yield Problem(("checklist", index, "item"), f"{each.item!r} stands twice in the checklist")
+        seen.add(each.item)
+        said = each.evidence
+        if isinstance(said, WordEvidence) and said.word_of not in plan.roles:
+            what = f"unknown role {said.word_of!r}; {choice(said.word_of, plan.roles)}"
+            yield Problem(("checklist", index, "evidence", "word_of"), what)
 
 
 def times(plan: Plan) -> Iterator[Problem]:

@@ -1,0 +1,231 @@
+"""One scripted visit of one page with Playwright: open, do, expect. Imported only where Playwright is installed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Response, expect
+from playwright.async_api import Error as BrowserError
+from playwright.async_api import TimeoutError as BrowserTimeout
+
+from canary.blocks.own_origin import own_headers
+from canary.plan.model import UiCheck
+from canary.plan.visits import Choose, Click, Fill, See, Step, Tick
+from canary.ports import Access, Clock, Look, Visit
+
+ALL_WITHIN = 20.0
+"""Seconds for the whole visit."""
+LOAD_WITHIN = 10.0
+"""Seconds until the page's first byte."""
+STEP_WITHIN = 5.0
+"""Seconds for one step, and for one expectation to come true."""
+QUIET_WITHIN = 1.0
+"""Seconds that requests on their way at the end, such as a beacon, may still take."""
+SHOWN = 200
+"""Characters of a page's own words that are repeated."""
+SECRET_LENGTH = 8
+ERRORS = 5
+"""Errors that are repeated."""
+
+
+class StepFailed(Exception):
+    """A page is there, and does not do as the script says."""
+
+
+class NoPage(Exception):
+    """No page came."""
+
+
+@dataclass
+class Seen:
+    """What one visit has shown so far. `secrets` are never repeated."""
+
+    secrets: tuple[str, ...]
+    views: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    def threw(self, error: BrowserError) -> None:
+        """A script of the page threw, and nothing caught it."""
+        if len(self.errors) < ERRORS:
+            self.errors.append(self.hide(error.message))
+
+    def hide(self, text: str) -> str:
+        """On one line, cut, every secret replaced by ***."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return " ".join(text.split())[:SHOWN]
+
+
+class Traffic:
+    """The page's requests that have no answer yet."""
+
+    def __init__(self, page: Page) -> None:
+        self._open: set[object] = set()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        page.on("request", self._sent)
+        page.on("requestfinished", self._ended)
+        page.on("requestfailed", self._ended)
+
+    async def settle(self) -> None:
+        """Until every request has ended, but not for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(QUIET_WITHIN):
+                await self._quiet.wait()
+
+    def _sent(self, request: object) -> None:
+        self._open.add(request)
+        self._quiet.clear()
+
+    def _ended(self, request: object) -> None:
+        self._open.discard(request)
+        if not self._open:
+            self._quiet.set()
+
+
+async def visited(
+    browser: Browser, access: Access, script: UiCheck, clock: Clock, leave: Callable[[BrowserContext], None]
+) -> Visit:
+    """The visit, by somebody new. `leave` is given the context to close."""
+    began = clock.monotonic()
+    seen = Seen(_secrets(access))
+
+    def told(outcome: Look, detail: str) -> Visit:
+        return Visit(outcome, seen.hide(detail), tuple(seen.errors), seen.views, clock.monotonic() - began)
+
+    try:
+        async with asyncio.timeout(ALL_WITHIN):
+            await _visit(browser, access, script, seen, leave)
+        return told("passed", f"{script.open} did as expected")
+    except StepFailed as error:
+        return told("failed", str(error))
+    except NoPage as error:
+        return told("cannot tell", f"open {script.open}: {error}")
+    except TimeoutError:
+        return told("failed" if seen.views else "cannot tell", f"the visit did not end within {ALL_WITHIN:.0f} s")
+    except BrowserError as error:
+        return told("cannot tell", f"the browser failed: {_first_line(error)}")
+
+
+async def _visit(
+    browser: Browser, access: Access, script: UiCheck, seen: Seen, leave: Callable[[BrowserContext], None]
+) -> None:
+    # A service worker would send requests of its own, past the page's headers.
+    context = await browser.new_context(service_workers="block")
+    try:
+        page = await context.new_page()
+        page.on("pageerror", seen.threw)
+        traffic = Traffic(page)
+        async with own_headers(page, access):
+            await _open(page, access.url + script.open, seen)
+            for step in script.do:
+                with _saying(step.words, browser):
+                    await _do(page, step)
+            for expected in script.expect:
+                with _saying(expected.words, browser):
+                    await _see(page, expected)
+            await traffic.settle()
+    finally:
+        leave(context)
+
+
+async def _open(page: Page, url: str, seen: Seen) -> None:
+    statuses: list[int] = []
+    page.on("response", lambda answer: statuses.append(answer.status) if _is_page(answer) else None)
+    try:
+        await page.goto(url, wait_until="commit", timeout=1000 * LOAD_WITHIN)
+    except BrowserTimeout:
+        raise NoPage(f"no answer within {LOAD_WITHIN:.0f} s") from None
+    except BrowserError as error:
+        # An error status without a body is an answer too; Chromium shows a page of its own for it.
+        if not (statuses and statuses[-1] >= 400):
+            network = re.search(r"net::\w+", error.message)
+            raise NoPage(network[0] if network else _first_line(error)) from None
+    if statuses and statuses[-1] >= 400:
+        raise StepFailed(f"the page answered {statuses[-1]}")
+    seen.views = 1
+
+
+def _is_page(answer: Response) -> bool:
+    return answer.request.is_navigation_request() and answer.frame.parent_frame is None
+
+
+async def _do(page: Page, step: Step) -> None:
+    within = 1000 * STEP_WITHIN
+    match step:
+        case Click():
+            await (await _the_one(page, step.click)).click(timeout=within)
+        case Tick():
+            await (await _the_one(page, step.check)).check(timeout=within)
+        case Choose():
+            await (await _the_one(page, step.in_)).select_option(step.choose, timeout=within)
+        case Fill():
+            await (await _the_one(page, step.in_)).fill(step.fill, timeout=within)
+
+
+async def _the_one(page: Page, selector: str) -> Locator:
+    """The one visible element. Raises StepFailed for none and for several."""
+    found = _visible(page, selector)
+    with suppress(BrowserTimeout):
+        await found.first.wait_for(timeout=1000 * STEP_WITHIN)
+    count = await found.count()
+    if count != 1:
+        raise StepFailed(_matches(selector, count))
+    return found
+
+
+async def _see(page: Page, expected: See) -> None:
+    found, wanted = _visible(page, expected.see), 1 if expected.count is None else expected.count
+    try:
+        await expect(found).to_have_count(wanted, timeout=1000 * STEP_WITHIN)
+    except AssertionError:
+        raise StepFailed(_matches(expected.see, await found.count())) from None
+    if expected.text is not None:
+        try:
+            await expect(found).to_have_text(expected.text, timeout=1000 * STEP_WITHIN)
+        except AssertionError:
+            text = " ".join(await found.all_text_contents())
+            raise StepFailed(f"its text is {' '.join(text.split())!r}") from None
+
+
+def _visible(page: Page, selector: str) -> Locator:
+    return page.locator(f"css={selector} >> visible=true")
+
+
+def _matches(selector: str, count: int) -> str:
+    return f"{selector} matches " + ("nothing" if count == 0 else "1 element" if count == 1 else f"{count} elements")
+
+
+@contextmanager
+def _saying(words: str, browser: Browser) -> Iterator[None]:
+    """What goes wrong in here is told as the failure of this step. When the browser is gone it says nothing of it."""
+    try:
+        yield
+    except StepFailed as error:
+        raise StepFailed(f"{words}: {error}") from None
+    except BrowserTimeout as error:
+        raise StepFailed(f"{words}: not possible within {STEP_WITHIN:.0f} s{_why(error)}") from None
+    except BrowserError as error:
+        if not browser.is_connected():
+            raise
+        raise StepFailed(f"{words}: {_first_line(error)}") from None
+
+
+def _first_line(error: BrowserError) -> str:
+    return error.message.strip().partition("\n")[0]
+
+
+def _why(error: BrowserError) -> str:
+    """What Playwright's log says it waited for, if it says so."""
+    found = re.findall(r"(?:element is not|did not find|.*intercepts pointer).*", error.message)
+    return f" ({found[-1].strip(' -')})" if found else ""
+
+
+def _secrets(access: Access) -> tuple[str, ...]:
+    """Header values, and the token behind the word Bearer; the longest first. Short ones are names, such as green."""
+    values = {part for value in access.headers.values() for part in (value, value.rpartition(" ")[2])}
+    return tuple(sorted((value for value in values if len(value) >= SECRET_LENGTH), key=len, reverse=True))
