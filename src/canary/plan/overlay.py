@@ -1,6 +1,6 @@
 """Overlays: the same plan on other blocks. `overlay: phase1.yaml` names the plan, relative to the file.
 
-An overlay may bind targets, metrics and notifiers, set `time_scale` and `review.after`, grant approvals, and
+An overlay may bind targets, metrics, notifiers and sources, set `time_scale` and `review.after`, grant approvals, and
 list checks to go `without`. It cannot touch what the plan demands: phases, signals, rules.
 """
 
@@ -16,6 +16,7 @@ from canary.plan.problems import Path, Problem, canonical, choice, shaped
 from canary.plan.signals import Strict
 from canary.plan.source import Place, Source
 from canary.plan.units import Line, Name, Ref, Seconds
+from canary.plan.watching import Source as Answers
 
 
 class Binding(Strict):
@@ -46,17 +47,21 @@ class Overlay(Strict):
     without: tuple[Line, ...] | None = None
     """Names of checks that are skipped, and shown as skipped."""
     review: ReviewAfter | None = None
+    sources: dict[Name, Answers] = Field(default_factory=dict)
+    """Each replaces the plan's source of that name."""
 
 
 def overlay_problems(overlay: Source, base: Source) -> list[tuple[Place, str]]:
     """What is wrong with an overlay, by itself and as one of that plan."""
     found, problems = shaped(Overlay, canonical(overlay.data))
-    if found is not None and isinstance(targets := base.data.get("targets"), dict):
-        problems += [
-            Problem(("targets", name), f"the plan has no such target; {choice(name, targets)}", at_key=True)
-            for name in found.targets
-            if name not in targets
-        ]
+    if found is not None:
+        for section, one, bound in (("targets", "target", found.targets), ("sources", "source", found.sources)):
+            if isinstance(known := base.data.get(section, {}), dict):
+                problems += [
+                    Problem((section, name), f"the plan has no such {one}; {choice(name, known)}", at_key=True)
+                    for name in bound
+                    if name not in known
+                ]
     return overlay.located(_explained(problem) for problem in problems)
 
 
@@ -78,9 +83,10 @@ def merge(base: Source, overlay: Source) -> Source:
 
 def _laid(data: dict[str, Any]) -> list[Path]:
     """The paths at which an overlay replaces the plan's value."""
-    whole: list[Path] = [(key,) for key in data if key not in ("overlay", "targets", "review")]
+    whole: list[Path] = [(key,) for key in data if key not in ("overlay", "targets", "review", "sources")]
     uses: list[Path] = [("targets", name, "use") for name in data.get("targets", {})]
-    return [*whole, *uses, *([("review", "after")] if data.get("review") else [])]
+    sources: list[Path] = [("sources", name) for name in data.get("sources", {})]
+    return [*whole, *uses, *sources, *([("review", "after")] if data.get("review") else [])]
 
 
 def _get(data: Any, path: Path) -> Any:

@@ -229,7 +229,8 @@ def _(event: e.SoakStarted, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.Sampled, state: State, at: float) -> State:
-    block = Block.from_data(event.block)
+    # What is only watched moves no state, and there is much of it: the review alone reads it.
+    block = Block.from_data({**event.block, "watched": {}})
     evidence = state.evidence.add(block)
     if evidence is state.evidence:
         # A repetition: spooled, although its append was stored and only the answer lost.
