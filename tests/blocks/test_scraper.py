@@ -216,4 +216,5 @@ async def test_a_gauge_that_appears_later_did_not_begin_at_0(serve: Any) -> None
         app.text = text
         await clock.sleep(1)
         scrapes = await scraper.read(memory, ARMS, began, clock.now())
+    await scraper.close()
     assert [(s.at - began, s.signals["memory"]["canary"].last) for s in scrapes] == [(2.0, 70.0)]
