@@ -33,6 +33,7 @@ class State:
     phase: str = ""
     phase_since: float = 0.0
     passed: tuple[str, ...] = ()
+    overridden: tuple[str, ...] = ()
     prepared: frozenset[str] = frozenset()
     unready: str | None = None
     approval: Approval | None = None
@@ -271,7 +272,9 @@ def _(event: e.HoldStarted, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.PhasePassed, state: State, at: float) -> State:
-    return replace(state, passed=(*state.passed, event.phase), hold=None, override=None)
+    by_hand = (event.phase,) if event.overridden_by else ()
+    passed, overridden = (*state.passed, event.phase), (*state.overridden, *by_hand)
+    return replace(state, passed=passed, overridden=overridden, hold=None, override=None)
 
 
 @apply.register

@@ -1,0 +1,72 @@
+"""`canary review`: the report on a rollout, at any time. Needs the journal, and no Prefect."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from canary.review.report import Report
+
+HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the whole report as a web page.")]
+
+
+def review(
+    rollout: Annotated[str, typer.Argument(metavar="ID", help="The rollout: canary status lists them.")],
+    html: HtmlFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Report on a rollout from its journal: the lines that matter, KPIs, latency, errors, adoption."""
+    found = asyncio.run(_report(rollout))
+    if html is not None:
+        _write(html, found)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), ensure_ascii=False))
+        return
+    typer.echo(f"{found.title}: {found.verdict}")
+    for line in found.lines:
+        typer.echo(f"  {line}")
+    for kpi in found.kpis:
+        reason = f" ({kpi.reason})" if kpi.reason else ""
+        typer.echo(f"  {kpi.said:9} {kpi.name}: {kpi.value}, must be {kpi.limit}{reason}")
+    if html is not None:
+        typer.echo(f"  the whole report: {html}")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"review": review}
+
+
+async def _report(rollout: str) -> Report:
+    from canary.blocks.sources import read_sources
+    from canary.cli.store import WallClock, journal
+    from canary.plan.load import parse_plan
+    from canary.review.report import full_at, report
+    from canary.rollout.conducting import stored_plan
+    from canary.rollout.people import read_lines
+    from canary.rollout.state import State, fold
+    from canary.settings import Settings
+
+    async with journal() as opened:
+        entries = await read_lines(opened, rollout)
+        state = fold(State(rollout), entries)
+        plan = parse_plan((await stored_plan(opened, state.plan_hash)).body)
+    folder = Settings.from_env(os.environ).home
+    answers = await read_sources(plan.sources, folder, full_at(entries))
+    return report(plan, state, entries, answers, WallClock().now())
+
+
+def _write(file: Path, found: Report) -> None:
+    from canary.errors import BadUsage
+    from canary.review.page import html
+
+    try:
+        file.write_text(html(found), "utf-8")
+    except OSError as error:
+        raise BadUsage(f"{file} cannot be written: {error.strerror}", "name a file in a folder that exists") from None
