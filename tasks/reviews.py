@@ -18,6 +18,7 @@ from canary.blocks.opener import OPENER
 from canary.blocks.sources import read_sources
 from canary.errors import CanaryError, Conflict
 from canary.plan.load import parse_plan
+from canary.ports import Journal
 from canary.review.page import markdown
 from canary.review.report import Report, full_at
 from canary.review.report import report as made
@@ -53,7 +54,7 @@ async def report(stores: Stores, rollout: str, offset: float) -> tuple[str, ...]
     state = await read_state(stores.journal, rollout)
     if offset in state.reviewed:
         return state.reviewed[offset]
-    found = await review_of(stores, rollout, Settings.from_env(os.environ).home)
+    found = await review_of(stores.journal, rollout, Settings.from_env(os.environ).home, stores.clock.now())
     reviewed = Reviewed(offset=offset, lines=found.lines)
     if (first := await _journaled(stores, rollout, reviewed)) is not reviewed:
         return first.lines
@@ -64,14 +65,14 @@ async def report(stores: Stores, rollout: str, offset: float) -> tuple[str, ...]
     return found.lines
 
 
-async def review_of(stores: Stores, rollout: str, folder: Path) -> Report:
+async def review_of(journal: Journal, rollout: str, folder: Path, now: float) -> Report:
     """The report as of now. folder: where the relative paths of CSV sources begin. Raises UnknownRollout."""
-    entries = await read_lines(stores.journal, rollout)
+    entries = await read_lines(journal, rollout)
     state = fold(State(rollout), entries)
-    plan = parse_plan((await stored_plan(stores.journal, state.plan_hash)).body)
+    plan = parse_plan((await stored_plan(journal, state.plan_hash)).body)
     answers = await read_sources(plan.sources, folder, full_at(entries))
     # A day of blocks takes seconds to add up: meanwhile whoever else runs here goes on.
-    return await asyncio.to_thread(made, plan, state, entries, answers, stores.clock.now())
+    return await asyncio.to_thread(made, plan, state, entries, answers, now)
 
 
 async def _journaled(stores: Stores, rollout: str, reviewed: Reviewed) -> Reviewed:

@@ -44,22 +44,12 @@ COMMANDS: dict[str, Callable[..., None]] = {"review": review}
 
 
 async def _report(rollout: str) -> Report:
-    from canary.blocks.sources import read_sources
     from canary.cli.store import WallClock, journal
-    from canary.plan.load import parse_plan
-    from canary.review.report import full_at, report
-    from canary.rollout.conducting import stored_plan
-    from canary.rollout.people import read_lines
-    from canary.rollout.state import State, fold
     from canary.settings import Settings
+    from canary.tasks.reviews import review_of
 
     async with journal() as opened:
-        entries = await read_lines(opened, rollout)
-        state = fold(State(rollout), entries)
-        plan = parse_plan((await stored_plan(opened, state.plan_hash)).body)
-    folder = Settings.from_env(os.environ).home
-    answers = await read_sources(plan.sources, folder, full_at(entries))
-    return report(plan, state, entries, answers, WallClock().now())
+        return await review_of(opened, rollout, Settings.from_env(os.environ).home, WallClock().now())
 
 
 def _write(file: Path, found: Report) -> None:

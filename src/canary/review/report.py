@@ -67,7 +67,8 @@ def _verdict(state: State, kpis: Sequence[KpiRow], fired: Sequence[Alert]) -> st
     outcome = state.ended.outcome.replace("_", " ").upper() if state.ended else "UNDER WAY"
     missed = sum(row.said is Said.MISSED for row in kpis)
     critical = sum(bool(alert.fired) for alert in fired if alert.severity == "critical" and alert.stage == AFTER)
-    wrong = [f"{missed} KPIs missed"] * bool(missed) + [f"{critical} critical alerts fired"] * bool(critical)
+    wrong = [f"{words.counted(missed, 'KPI')} missed"] * bool(missed)
+    wrong += [f"{words.counted(critical, 'critical alert')} fired"] * bool(critical)
     return f"{outcome}: {' and '.join(wrong)}" if wrong else outcome
 
 
@@ -91,12 +92,13 @@ def _kpis(rows: Sequence[KpiRow]) -> str:
 
 def _met(plan: Plan, state: State, counted: Sums, fired: Sequence[Alert]) -> str:
     """What users met, the latency, and the alerts."""
-    parts = [f"users met {state.bad_requests:,.0f} bad requests and errors while it was judged"]
+    parts = [f"users of the candidate met {state.bad_requests:,.0f} bad requests or errors"]
     for measure in latency_measures(plan)[:1]:
         ours, theirs = (shown(counted, BESIDE, arm, Asked(measure, None, 0.95)) for arm in ("canary", "baseline"))
         if ours.value is not None:
+            name = measure.replace("_", " ")
             over = f" ({words.change(ours.value, theirs.value)} over the baseline)" if theirs.value else ""
-            parts.append(f"{measure} p95 {ours.told('seconds')}{over}")
+            parts.append(f"{name} p95 {ours.told('seconds')}{over}")
     if fired:
         names = list(dict.fromkeys(f"{alert.severity} {alert.rule}" for alert in fired if alert.fired))
         parts.append(f"alerts: {', '.join(names) or 'none fired'}")

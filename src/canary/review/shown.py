@@ -88,6 +88,6 @@ def error_measures(plan: Plan) -> list[str]:
 
 
 def latency_measures(plan: Plan) -> list[str]:
-    """The measures of times that are judged or watched, each once."""
-    measures = [m for phase in plan.phases for m in plan.measures(phase)]
+    """The measures of times, each once: what is judged first."""
+    measures = [*(m for phase in plan.phases for m in plan.judged(phase)), *plan.watched()]
     return [m for m in dict.fromkeys(measures) if plan.signals[m.partition(" on ")[0]].is_a == "times"]

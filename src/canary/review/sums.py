@@ -62,7 +62,9 @@ def hours(frames: Frames, stage: str, measure: str, width: float = 3600.0) -> di
     if rows.empty:
         return {}
     first = float((rows["at"] - rows["span"]).min())
-    rows, edges = (f.assign(hour=((f["at"] - first) // width).astype(int)) for f in (rows, edges))
+    # The hour in which a block's middle lies: its end may be the first moment of the next.
+    middle = rows.drop_duplicates("at").set_index("at")["span"] / 2
+    rows, edges = (f.assign(hour=((f["at"] - f["at"].map(middle) - first) // width).astype(int)) for f in (rows, edges))
     buckets = _buckets(edges, ["hour", "arm"])
     added = rows.groupby(["hour", "arm"], observed=True, sort=True)[["total", "bad"]].sum()
     tallies: dict[int, dict[Arm, Tally]] = {}

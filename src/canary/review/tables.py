@@ -20,17 +20,22 @@ COLUMNS: tuple[tuple[str, str, Arm], ...] = (
     ("candidate", BESIDE, "canary"),
     ("since full", AFTER, "canary"),
 )
+QUANTILE_WORDS = ("p50", "p95")
 MOST_SAID = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows have as many cells as there are columns. note: what a reader must know of all of them."""
+    """Rows have as many cells as there are columns. note: what a reader must know of all of them.
+
+    of_texts: its cells are sentences, which do not stand side by side on a phone.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    of_texts: bool = False
 
 
 SAME_MINUTES = "Baseline and candidate: the same minutes, while both had users. Since full: the candidate alone."
@@ -50,14 +55,14 @@ def _latency(plan: Plan, counted: Sums) -> Table:
             cells = [shown(counted, stage, arm, Asked(measure, None, quantile)) for _, stage, arm in COLUMNS]
             told = [cell.told("seconds") for cell in cells]
             change = words.NOTHING if any(c.beyond for c in cells[:2]) else words.change(cells[1].value, cells[0].value)
-            rows.append((f"{_title(measure)} {name}", told[0], told[1], change, told[2]))
+            rows.append((f"{_spaced(measure)} {name}", told[0], told[1], change, told[2]))
     columns = ("latency", "baseline", "candidate", "change", "since full")
     return Table("Latency before and after", columns, tuple(rows), SAME_MINUTES)
 
 
 def _errors(plan: Plan, counted: Sums) -> Table:
     rows = tuple(
-        (_title(m), *(_rate(counted, stage, arm, m) for _, stage, arm in COLUMNS)) for m in error_measures(plan)
+        (_spaced(m), *(_rate(counted, stage, arm, m) for _, stage, arm in COLUMNS)) for m in error_measures(plan)
     )
     return Table("Error rates", ("errors", *(name for name, _, _ in COLUMNS)), rows, SAME_MINUTES)
 
@@ -77,11 +82,7 @@ def _key_metrics(plan: Plan, counted: Sums) -> Iterator[Table]:
             asked = Asked(metric.signal, metric.of, metric.shows)
             unit = words.unit_of(plan.signals[metric.signal], metric.shows, metric.of is not None)
             cells = [shown(counted, stage, arm, asked) for _, stage, arm in COLUMNS]
-            name = (
-                f"{metric.name}, {metric.shows}"
-                if metric.shows.startswith("p5") or metric.shows == "p95"
-                else metric.name
-            )
+            name = f"{metric.name}, {metric.shows}" if metric.shows in QUANTILE_WORDS else metric.name
             rows.append((name, *(cell.told(unit) for cell in cells)))
         yield Table(_title(group), ("metric", *(name for name, _, _ in COLUMNS)), tuple(rows))
 
@@ -101,8 +102,8 @@ def _alerts(fired: Sequence[Alert]) -> Table:
 
 
 def _sources(plan: Plan, answers: Mapping[str, Read]) -> Iterator[Table]:
-    rows = [(_title(name), *_answered(answers.get(name))) for name in plan.sources]
-    yield Table("What people said", ("source", "result", "answers", "left out"), tuple(rows))
+    rows = [(_spaced(name), *_answered(answers.get(name))) for name in plan.sources]
+    yield Table("What people said", ("source", "result", "answers", "left out"), tuple(rows), of_texts=True)
 
 
 def _answered(said: Read | None) -> tuple[str, str, str]:
@@ -118,6 +119,9 @@ def _answered(said: Read | None) -> tuple[str, str, str]:
 
 
 def _title(name: str) -> str:
-    """ "feature_adoption" → "Feature adoption"; an abbreviation stays one."""
-    told = name.replace("_", " ")
+    told = _spaced(name)
     return told[0].upper() + told[1:]
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")

@@ -16,7 +16,7 @@ def value(number: float | None, unit: str) -> str:
     if number is None or not math.isfinite(number):
         return NOTHING
     if unit == "share":
-        return percent(number)
+        return "under 0.001 %" if 0 < number < 1e-5 else percent(number)
     if unit == "seconds":
         return seconds(number)
     if unit == "bytes":
@@ -34,6 +34,11 @@ def unit_of(signal: Signal, shows: str, of_another: bool) -> str:
     if shows == "per_hour":
         return "per hour"
     return "bytes" if (signal.gauge or "").endswith("_bytes") else "number"
+
+
+def counted(number: int, what: str) -> str:
+    """1 alert, 2 alerts."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def change(now: float | None, before: float | None) -> str:
