@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from canary.blocks.exposition import Read
@@ -22,15 +22,18 @@ class History:
     _samples: dict[_Key, list[Sample]] = field(default_factory=dict)
     _looked: dict[tuple[str, str], float] = field(default_factory=dict)
 
-    def add(self, instance: str, at: float, names: Iterable[str], read: Iterable[Read]) -> None:
+    def add(
+        self, instance: str, at: float, names: Iterable[str], read: Iterable[Read], gauges: Set[str] = frozenset()
+    ) -> None:
         """One scrape of one instance at unix seconds `at`: what it showed of those names.
 
-        A series that was not there when this instance was last looked at for this name began at 0 then.
+        A series that was not there when this instance was last looked at for this name began at 0 then, unless it
+        is a gauge's.
         """
         for name, labels, value in read:
             key = (name, frozenset(_with_instance(labels, instance).items()))
             if key not in self._samples:
-                before = self._looked.get((instance, name))
+                before = None if name in gauges else self._looked.get((instance, name))
                 self._samples[key] = [] if before is None else [(before, 0.0)]
             self._samples[key].append((at, value))
         self._looked.update({(instance, name): at for name in names})

@@ -15,8 +15,13 @@ def names(signals: Mapping[str, Signal]) -> frozenset[str]:
     for signal in signals.values():
         if signal.histogram:
             found |= {f"{signal.histogram}_bucket", f"{signal.histogram}_count"}
-        found |= {name for name in (signal.counter, signal.of) if name}
+        found |= {name for name in (signal.counter, signal.of, signal.gauge) if name}
     return frozenset(found)
+
+
+def gauges(signals: Mapping[str, Signal]) -> frozenset[str]:
+    """Of these, the names whose values are no counts."""
+    return frozenset(signal.gauge for signal in signals.values() if signal.gauge)
 
 
 @contextmanager

@@ -58,20 +58,20 @@ class MetricsScraper(CanaryBlock):
         names = raw.names(signals)
         with raw.measuring():
             async with self._one_at_a_time:
-                await self._add_scrape(names, until)
+                await self._add_scrape(names, raw.gauges(signals), until)
         return increments(self._history.series(names, since), signals, arms, since, until)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
 
-    async def _add_scrape(self, names: frozenset[str], until: float) -> None:
+    async def _add_scrape(self, names: frozenset[str], gauges: frozenset[str], until: float) -> None:
         now = self._clock.now()
         at = until if until <= now <= until + _SCRAPE_SECONDS else now
         if at <= self._last:
             return
         for url, read in (await self._scrape(names)).items():
-            self._history.add(urlsplit(url).netloc, at, names, read)
+            self._history.add(urlsplit(url).netloc, at, names, read, gauges)
         self._last = at
 
     async def _scrape(self, names: frozenset[str]) -> dict[str, list[exposition.Read]]:

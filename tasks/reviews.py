@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 from prefect import task
+from prefect.artifacts import acreate_markdown_artifact
 from prefect.deployments.flow_runs import arun_deployment
+from prefect.logging import get_run_logger
 
 from canary.blocks.opener import OPENER
+from canary.blocks.sources import read_sources
 from canary.errors import CanaryError, Conflict
-from canary.review.report import three_lines
-from canary.rollout.conducting import Stores
+from canary.plan.load import parse_plan
+from canary.ports import Journal
+from canary.review.page import markdown
+from canary.review.report import Report, full_at
+from canary.review.report import report as made
+from canary.rollout.conducting import Stores, stored_plan
 from canary.rollout.events import Reviewed
-from canary.rollout.people import read_state
+from canary.rollout.people import read_lines, read_state
 from canary.rollout.posting import post_to_thread
+from canary.rollout.state import State, fold
 from canary.rollout.thread import line
+from canary.settings import Settings
 from canary.tasks.policy import POLICY
 
 REVIEW_DEPLOYMENT = "review/review"
@@ -37,18 +50,49 @@ async def schedule(rollout: str, offset: float, due: float) -> str:
 
 @task(name="report", **POLICY)
 async def report(stores: Stores, rollout: str, offset: float) -> tuple[str, ...]:
-    """The three lines that matter; the first time they are asked for at this offset, journaled and told."""
+    """The three lines that matter; the first time they are asked for at this offset, journaled, shown and told."""
+    state = await read_state(stores.journal, rollout)
+    if offset in state.reviewed:
+        return state.reviewed[offset]
+    found = await review_of(stores.journal, rollout, Settings.from_env(os.environ).home, stores.clock.now())
+    reviewed = Reviewed(offset=offset, lines=found.lines)
+    if (first := await _journaled(stores, rollout, reviewed)) is not reviewed:
+        return first.lines
+    await _show(found, offset)
+    # Nobody told is no reason to report again: the lines are journaled.
+    with contextlib.suppress(CanaryError):
+        await post_to_thread(stores, OPENER, rollout, line(state, reviewed) or "")
+    return found.lines
+
+
+async def review_of(journal: Journal, rollout: str, folder: Path, now: float) -> Report:
+    """The report as of now. folder: where the relative paths of CSV sources begin. Raises UnknownRollout."""
+    entries = await read_lines(journal, rollout)
+    state = fold(State(rollout), entries)
+    plan = parse_plan((await stored_plan(journal, state.plan_hash)).body)
+    answers = await read_sources(plan.sources, folder, full_at(entries))
+    # A day of blocks takes seconds to add up: meanwhile whoever else runs here goes on.
+    return await asyncio.to_thread(made, plan, state, entries, answers, now)
+
+
+async def _journaled(stores: Stores, rollout: str, reviewed: Reviewed) -> Reviewed:
+    """What stands in the journal for this offset: ours, or what another run was first with."""
     while True:
         state = await read_state(stores.journal, rollout)
-        if offset in state.reviewed:
-            return state.reviewed[offset]
-        lines = three_lines(state, offset)
-        reviewed = Reviewed(offset=offset, lines=lines)
+        if reviewed.offset in state.reviewed:
+            return Reviewed(offset=reviewed.offset, lines=state.reviewed[reviewed.offset])
         try:
             await stores.journal.append(rollout, state.seq, [reviewed.entry(stores.clock.now())])
         except Conflict:
             continue
-        # Nobody told is no reason to report again: the lines are journaled.
-        with contextlib.suppress(CanaryError):
-            await post_to_thread(stores, OPENER, rollout, line(state, reviewed) or "")
-        return lines
+        return reviewed
+
+
+async def _show(found: Report, offset: float) -> None:
+    """As an artifact of this run. Prefect being away changes nothing about the review."""
+    key = re.sub(r"[^a-z0-9]+", "-", f"review-{found.rollout}-{offset:g}".lower()).strip("-")
+    try:
+        async with asyncio.timeout(10):
+            await acreate_markdown_artifact(markdown(found), key=key, description=found.verdict)
+    except Exception as error:
+        get_run_logger().warning("the report could not be shown in Prefect: %s", type(error).__name__)

@@ -93,12 +93,15 @@ class Increment:
 
     total:   requests, or counted opportunities (page views for a UI signal).
     bad:     of these, bad ones (0 for a histogram).
-    buckets: histogram only: upper edge, in seconds → observations at or below it, added since the last scrape.
+    buckets: histogram only: upper edge, in seconds (of ratios: 0–1) → observations at or below it, added since the
+             last scrape.
+    last:    gauge only: its value at the later scrape, summed over the arm's instances. `total` is 0 then.
     """
 
     total: float
     bad: float = 0.0
     buckets: Mapping[float, float] = field(default_factory=lambda: NOTHING)
+    last: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ class Metrics(Protocol):
         """Increments of the scrapes with since < at ≤ until, oldest first.
 
         An increment belongs to its later scrape. A counter that falls has restarted: its new value is the
-        increment. A series' very first sample adds nothing.
+        increment. A series' very first sample adds nothing. A gauge has no increments: its value is `last`.
         """
 
     async def close(self) -> None: ...

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 
 from canary.blocks.prometheus import PrometheusServer
 from canary.blocks.scraper import MetricsScraper
@@ -31,10 +31,12 @@ class App:
     def __init__(self) -> None:
         self.registry, self.broken = CollectorRegistry(), False
         self.requests = Counter("http_requests", "", ["version", "status"], registry=self.registry)
+        self.newest = Gauge("newest_request_ms", "", ["version"], registry=self.registry)
         self.latency = Histogram("publish_latency_ms", "", ["version"], registry=self.registry, buckets=EDGES_MS)
 
     def serve(self, arm: Arm, status: int, times: int, ms: float) -> None:
         self.requests.labels(VERSIONS[arm], str(status)).inc(times)
+        self.newest.labels(VERSIONS[arm]).set(ms)
         for _ in range(times):
             self.latency.labels(VERSIONS[arm]).observe(ms)
 
@@ -51,6 +53,7 @@ class FakeStage:
     clock: FakeClock = field(default_factory=FakeClock)
     metrics: FakeMetrics = field(default_factory=lambda: FakeMetrics(arms=ARMS))
     pending: list[tuple[Arm, int, int, float]] = field(default_factory=list)
+    newest: dict[Arm, float] = field(default_factory=dict)
 
     def open(self) -> Metrics:
         return self.metrics
@@ -63,8 +66,10 @@ class FakeStage:
         arms: dict[Arm, list[tuple[int, int, float]]] = {}
         for arm, status, times, seconds in self.pending:
             arms.setdefault(arm, []).append((status, times, seconds))
+        self.newest |= {arm: 1000 * seconds for arm, _, _, seconds in self.pending}
         self.pending.clear()
-        self.metrics.scrapes.append(Scrape(self.clock.now(), _signals(arms)))
+        gauges: dict[Arm, Increment] = {arm: Increment(0, last=ms) for arm, ms in self.newest.items()}
+        self.metrics.scrapes.append(Scrape(self.clock.now(), {**_signals(arms), "newest": gauges}))
         return self.clock.now()
 
     async def breaks(self) -> None:
@@ -79,7 +84,8 @@ def _signals(arms: dict[Arm, list[tuple[int, int, float]]]) -> dict[str, dict[Ar
         errors[arm] = Increment(count, sum(times for status, times, _ in served if status >= 500))
         edges = {ms / 1000: sum(n for _, n, s in served if s <= ms / 1000) for ms in EDGES_MS}
         latency[arm] = Increment(count, 0, edges)
-    return {"http_errors": errors, "latency": latency}
+    plain: dict[Arm, Increment] = {arm: Increment(found.total) for arm, found in errors.items()}
+    return {"http_errors": errors, "latency": latency, "requests": plain}
 
 
 class TestFakeMetrics(MetricsConformance):

@@ -205,3 +205,16 @@ def test_reading_is_fast_enough() -> None:
     begun = time.process_time()
     assert len(exposition.samples(text, {"m7_total"})) == 300
     assert time.process_time() - begun < 0.05
+
+
+async def test_a_gauge_that_appears_later_did_not_begin_at_0(serve: Any) -> None:
+    """Only a counter is born at 0: a memory that was never 0 must not be shown as 0."""
+    app, clock = Instance(), FakeClock()
+    scraper, memory = _scraper(clock, await serve(app.handle)), {"memory": Signal(gauge="memory_bytes")}
+    began = clock.now()
+    for text in ("# TYPE memory_bytes gauge\n", 'memory_bytes{version="2.1.0"} 70\n'):
+        app.text = text
+        await clock.sleep(1)
+        scrapes = await scraper.read(memory, ARMS, began, clock.now())
+    await scraper.close()
+    assert [(s.at - began, s.signals["memory"]["canary"].last) for s in scrapes] == [(2.0, 70.0)]

@@ -17,7 +17,7 @@ from canary.ports import Arm, Increment, Scrape
 
 counts = st.integers(0, 10**12)
 edges = st.sampled_from([0.005, 0.1, 0.2, 1 / 3])
-increments = st.builds(Increment, counts, counts, st.dictionaries(edges, counts))
+increments = st.builds(Increment, counts, counts, st.dictionaries(edges, counts), st.none() | st.floats(0, 1e12))
 arms: st.SearchStrategy[Arm] = st.sampled_from(["canary", "baseline"])
 measures = st.dictionaries(st.sampled_from(["http", "latency"]), st.dictionaries(arms, increments))
 scrapes = st.lists(st.builds(Scrape, st.just(0.0), measures), max_size=4)
@@ -37,8 +37,34 @@ def total(evidence: Evidence, measure: str = "http", arm: Arm = "canary") -> flo
 @given(st.floats(0, 2e9), scrapes, shares, routed)
 def test_a_block_survives_json_exactly(at: float, some: list[Scrape], share: Any, sent: Any) -> None:
     """Edges, counts and shares come back as they were, through text."""
-    block = Block.of(at, some, share, sent)
-    assert Block.from_data(json.loads(json.dumps(block.to_data()))) == block
+    for judged in (None, {"http"}, set[str]()):
+        block = Block.of(at, some, share, sent, judged)
+        assert Block.from_data(json.loads(json.dumps(block.to_data()))) == block
+
+
+def test_a_block_from_before_anything_was_watched_is_still_read() -> None:
+    """Old journals have neither `watched` nor a gauge's `last`."""
+    data = Block.of(15.0, [Scrape(15.0, {"http": {"canary": Increment(3.0, 1.0)}})]).to_data()
+    del data["watched"]
+    assert Block.from_data(data) == Block(15.0, {"http": {"canary": Increment(3.0, 1.0)}}, 1)
+
+
+def test_what_is_watched_is_no_evidence() -> None:
+    """It is kept beside: no tally, no flow, no bad request a user met, and alone it makes no scrape count."""
+    noise = {"clicks": {"canary": Increment(9.0, 9.0)}, "memory": {"canary": Increment(0.0, last=5.0)}}
+    scrapes = [Scrape(1.0, {"http": {"canary": Increment(3.0, 1.0)}, **noise}), Scrape(2.0, noise)]
+    block = Block.of(15.0, scrapes, judged={"http"})
+    assert (block.scrapes, block.bad_served, list(block.increments)) == (1, 1.0, ["http"])
+    assert block.watched["clicks"]["canary"] == Increment(18.0, 18.0)
+    assert block.watched["memory"]["canary"].last == 5.0
+    assert list(Evidence().add(block).tallies) == ["http"]
+
+
+def test_a_gauge_in_a_block_is_its_newest_value() -> None:
+    """Never the sum of two looks; a scrape that missed it leaves the last one."""
+    values = [Increment(0.0, last=5.0), Increment(0.0, last=7.0), Increment(0.0)]
+    scrapes = [Scrape(at, {"memory": {"canary": value}}) for at, value in enumerate(values)]
+    assert Block.of(15.0, scrapes).increments["memory"]["canary"] == Increment(0.0, last=7.0)
 
 
 @given(st.lists(scrapes, max_size=6))

@@ -21,6 +21,8 @@ from canary.plan.model import (
     QuantileBelow,
     RateAbove,
     RateBelow,
+    RatioAbove,
+    RatioBelow,
     Rule,
     SlowerThanBaseline,
 )
@@ -119,7 +121,43 @@ def test_one_event_decides_a_literal(total: int, bad: int, none: Outcome, any_: 
     assert judged(ANY_ERROR, Increment(total, bad)).outcome is any_
 
 
-@pytest.mark.parametrize("rule", [BELOW_1, ABOVE_1, P95_200, OVER_200, NO_ERRORS, ANY_ERROR, SLOWER])
+CONFIDENT = RatioAbove("p20 > 85%", "latency", 0.2, 0.85, "share")
+UNSURE = RatioBelow("p10 < 0.5", "latency", 0.1, 0.5, "share")
+
+
+def unsure(total: float, low: float, edge: float) -> Increment:
+    """`low` of `total` ratios at or below the edge."""
+    return Increment(total, 0.0, {edge / 2: low / 2, edge: low, 1.0: total})
+
+
+@pytest.mark.parametrize(("low", "confident"), [(0, PASS), (199, PASS), (200, FAIL), (1000, FAIL)])
+def test_a_ratio_must_be_above_its_limit_in_all_but_the_quantile(low: int, confident: Outcome) -> None:
+    """ "p20 > 85 %" is "above 85 % for 80 %": 200 of 1,000 at or below 85 % are too many."""
+    verdict = judged(CONFIDENT, unsure(1000, low, 0.85))
+    assert (verdict.outcome, verdict.unit, verdict.limit) == (confident, "share", 0.85)
+    assert "at or below 85 %" in verdict.reason
+
+
+@pytest.mark.parametrize(("low", "fires"), [(0, PASS), (100, PASS), (101, FAIL)])
+def test_a_ratio_under_its_limit_in_more_than_the_quantile_fires(low: int, fires: Outcome) -> None:
+    """ "p10 < 0.5" is "below 0.5 for more than 10 %": exactly 10 % is not more."""
+    assert judged(UNSURE, unsure(1000, low, 0.5)).outcome is fires
+
+
+def test_ratios_beside_the_limit_are_judged_only_where_the_edges_allow_it() -> None:
+    """Between two edges nobody can tell; without an edge on the one side the rule can only pass, or only fail."""
+    between = judged(CONFIDENT, Increment(1000, 0.0, {0.8: 100, 0.9: 300, 1.0: 1000}))
+    assert between.outcome is UNDECIDED
+    assert "no bucket edge: above 90 % counts as high, below 80 % as low" in between.reason
+    assert judged(CONFIDENT, Increment(1000, 0.0, {0.8: 250, 0.9: 300, 1.0: 1000})).outcome is FAIL
+    assert judged(CONFIDENT, Increment(1000, 0.0, {0.8: 100, 0.9: 150, 1.0: 1000})).outcome is PASS
+    cannot_fail = judged(CONFIDENT, Increment(1000, 0.0, {0.9: 300, 1.0: 1000}))
+    assert "no bucket edge lies below the limit of 85 %, so this rule cannot fail" in cannot_fail.reason
+    cannot_pass = judged(CONFIDENT, Increment(1000, 0.0, {0.5: 100, 0.8: 150}))
+    assert "no bucket edge reaches the limit of 85 %, so this rule cannot pass" in cannot_pass.reason
+
+
+@pytest.mark.parametrize("rule", [BELOW_1, ABOVE_1, P95_200, OVER_200, NO_ERRORS, ANY_ERROR, SLOWER, CONFIDENT, UNSURE])
 def test_an_absent_canary_is_no_data(rule: Rule) -> None:
     """However much the baseline has."""
     assert judged(rule, None, slow(10_000, 1)).outcome is NO_DATA

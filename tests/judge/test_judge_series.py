@@ -199,3 +199,53 @@ def test_the_sum_of_increments_is_what_was_counted(steps: list[int], restart: in
     parts = canary(read(series, until=cut)) + canary(read(series, since=cut))
     assert parts == canary(read(series))
     assert sum(bad for _, _, bad in parts) == expected
+
+
+MEMORY = Signal(gauge="memory_bytes")
+
+
+def gauge(*values: float, start: float = 0.0, **labels: str) -> Series:
+    """A gauge of the canary, every 15 s from `start`."""
+    return counter(*values, name="memory_bytes", start=start, **labels)
+
+
+def values(scrapes: Sequence[Scrape]) -> list[tuple[float, float | None]]:
+    """(at, last) of the canary."""
+    return [(scrape.at, scrape.signals["it"]["canary"].last) for scrape in scrapes]
+
+
+def test_a_gauge_has_its_value_and_no_increment() -> None:
+    """It may fall, its first sample counts, and nothing is added to any total."""
+    found = read(gauge(100, 70, 90), signal=MEMORY, since=-1.0)
+    assert values(found) == [(0.0, 100), (15.0, 70), (30.0, 90)]
+    assert all(scrape.signals["it"]["canary"].total == 0 for scrape in found)
+
+
+def test_a_gauge_is_summed_over_instances_that_are_scraped_at_different_times() -> None:
+    """At each look every instance counts with its newest value; one that has gone is forgotten after two minutes."""
+    one, other = gauge(*[10] * 11, instance="a"), gauge(1, 2, start=5.0, instance="b")
+    found = dict(values(read(one, other, signal=MEMORY, since=0.0)))
+    assert (found[5.0], found[15.0], found[20.0], found[135.0], found[150.0]) == (11, 11, 12, 12, 10)
+
+
+def test_a_gauge_passes_over_what_is_no_value() -> None:
+    """NaN, infinities and negative numbers; and series that `where` leaves out."""
+    found = read(gauge(5, math.nan, -1, math.inf, 6), signal=MEMORY, since=-1.0)
+    assert values(found) == [(0.0, 5), (60.0, 6)]
+    picked = Signal(gauge="memory_bytes", where={"kind": "heap"})
+    assert values(read(gauge(5, kind="heap"), gauge(7, kind="stack"), signal=picked, since=-1.0)) == [(0.0, 5)]
+
+
+def test_a_plain_counter_has_a_total_and_nothing_bad() -> None:
+    """A frequency: how often, without saying what would be bad."""
+    plain = Signal(counter="requests_total")
+    assert canary(read(counter(5, 9, status="500"), signal=plain)) == [(15.0, 4.0, 0.0)]
+
+
+def test_the_edges_of_ratios_stay_as_they_are() -> None:
+    """They are 0–1, no milliseconds."""
+    ratio = Signal(histogram="confidence", unit="ratio")
+    found = read(
+        counter(0, 4, name="confidence_bucket", le="0.5"), counter(0, 9, name="confidence_count"), signal=ratio
+    )
+    assert found[0].signals["it"]["canary"] == Increment(9.0, 0.0, {0.5: 4.0})

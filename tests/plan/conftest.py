@@ -70,9 +70,9 @@ def edited(edits: Edits, document: dict[str, Any] = SOUND) -> dict[str, Any]:
         if value is GONE:
             del place[last]
         elif isinstance(place, list) and last == len(place):
-            place.append(value)
+            place.append(copy.deepcopy(value))
         else:
-            place[last] = value
+            place[last] = copy.deepcopy(value)
     return result
 
 

@@ -36,8 +36,9 @@ def test_check_tells_each_phase_in_words_and_what_is_not_built(runner: CliRunner
     assert "begins when product_owner and technical_lead approved, within 8h" in lines[2]
     assert "js_errors none on features" in lines[2]
     assert "if undecided: 30m longer, then hold for at most 8h" in lines[2]
-    assert [line.split()[2] for line in lines[4:]] == ["fly", "vercel", "global-config"]
-    assert all("is planned but not built in this version" in line for line in lines[4:])
+    assert "reviewed after 24h and 48h: 15 key metrics; 3 alerts; 8 KPIs; no source configured for survey" in lines[4]
+    assert [line.split()[2] for line in lines[5:]] == ["fly", "vercel", "global-config"]
+    assert all("is planned but not built in this version" in line for line in lines[5:])
 
 
 def test_check_warns_of_what_only_a_demonstration_should_do(runner: CliRunner, plan_file: Write) -> None:

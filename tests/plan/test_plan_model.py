@@ -85,7 +85,9 @@ def test_a_signal_with_both_labels_is_narrowed_by_endpoint() -> None:
     [
         {},
         {"counter": "a", "histogram": "b", "bad": {"status": "5.."}},
-        {"counter": "a"},
+        {"counter": "a", "gauge": "b"},
+        {"gauge": "a", "of": "b"},
+        {"gauge": "a", "unit": "ratio"},
         {"counter": "a", "bad": {"status": "5.."}, "of": "b"},
         {"counter": "a", "bad": {"status": "5.."}, "unit": "ms"},
         {"histogram": "a", "bad": {"status": "5.."}},

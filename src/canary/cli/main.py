@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from canary.cli import decisions, local, looking, plan, running, sandbox
+from canary.cli import decisions, local, looking, plan, review, running, sandbox
 
 app = typer.Typer(
     name="canary",
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     **local.COMMANDS,
     **running.COMMANDS,
     **looking.COMMANDS,
+    **review.COMMANDS,
     **decisions.COMMANDS,
 }
 for name, command in COMMANDS.items():

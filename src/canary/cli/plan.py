@@ -20,18 +20,24 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 @app.command()
 def check(file: PlanFile, as_json: AsJson = False) -> None:
     """Check a plan; say in words what it does. Exit code 2 when it cannot be used."""
-    from canary.plan.words import phase_in_words, warnings
+    from canary.plan.words import phase_in_words, review_in_words, warnings
 
     loaded = _load(file, as_json)
     words = [phase_in_words(phase) for phase in loaded.plan.phases]
-    notes = warnings(loaded.plan)
+    notes, reviewed = warnings(loaded.plan), review_in_words(loaded.plan)
     if as_json:
         told = {"plan": loaded.plan.name, "service": loaded.plan.service, "hash": loaded.hash}
-        typer.echo(json.dumps({**told, "phases": words, "warnings": notes, "problems": []}, ensure_ascii=False))
+        typer.echo(
+            json.dumps(
+                {**told, "phases": words, "review": reviewed, "warnings": notes, "problems": []}, ensure_ascii=False
+            )
+        )
         return
     typer.echo(f"{file}: {loaded.plan.name} of service {loaded.plan.service} can be used ({loaded.hash[:12]})")
     for number, line in enumerate(words, 1):
         typer.echo(f"  {number}. {line}")
+    if reviewed:
+        typer.echo(f"  {reviewed}")
     for note in notes:
         typer.echo(f"warning: {note}")
 

@@ -1,4 +1,4 @@
-"""Arithmetic on histogram buckets. Edges are seconds, counts cumulative."""
+"""Arithmetic on histogram buckets. Edges are seconds (or ratios 0–1), counts cumulative."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from canary.judge.block import Tally
-from canary.judge.words import seconds
+from canary.judge.words import of_unit
 
 
 def whole(tally: Tally) -> Tally:
@@ -37,7 +37,11 @@ class Quantile:
     last: float
 
     def __str__(self) -> str:
-        return f"above {seconds(self.last)}" if self.value is None else f"≈ {seconds(self.value)}"
+        return self.told("seconds")
+
+    def told(self, unit: str) -> str:
+        """In words; `unit` is "seconds" or "share"."""
+        return f"above {of_unit(self.last, unit)}" if self.value is None else f"≈ {of_unit(self.value, unit)}"
 
 
 def quantile_of(tally: Tally, quantile: float) -> Quantile | None:

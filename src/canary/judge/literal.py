@@ -22,6 +22,8 @@ from canary.plan.model import (
     QuantileBelow,
     RateAbove,
     RateBelow,
+    RatioAbove,
+    RatioBelow,
     Rule,
     SlowerThanBaseline,
 )
@@ -53,7 +55,7 @@ def _verdict(rule: Rule, evidence: Evidence) -> Verdict:
     match rule:
         case RateBelow() | RateAbove():
             return rate(rule, evidence)
-        case QuantileBelow() | QuantileAbove():
+        case QuantileBelow() | QuantileAbove() | RatioAbove() | RatioBelow():
             return against_limit(rule, evidence)
         case NoneSeen() | AnySeen():
             return literal(rule, evidence)

@@ -17,6 +17,8 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from canary.errors import SelectorError
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from canary.plan.model import Arms, Signal
 
 Sample = tuple[float, float]
+GAUGE_KEPT = 120.0
+"""Seconds for which a series' last value stays in its gauge's sum: instances are scraped at different times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,10 @@ def increments(
     sums: dict[float, dict[str, dict[Arm, _Sum]]] = {}
     for name, signal in signals.items():
         named = _of_signal(every, signal, arms)
+        if signal.gauge:
+            for at, arm, value in _values(signal, named, since, until):
+                sums.setdefault(at, {}).setdefault(name, {}).setdefault(arm, _Sum()).last = value
+            continue
         for one, arm, born in _births(named):
             part = _part(signal, one)
             if part is None:
@@ -90,6 +98,7 @@ class _Sum:
     total: float = 0.0
     bad: float = 0.0
     buckets: dict[float, float] = field(default_factory=dict)
+    last: float | None = None
 
     def add(self, part: _Part, step: float) -> None:
         self.total += step if part.total else 0.0
@@ -99,7 +108,7 @@ class _Sum:
 
 
 def _frozen(by_arm: Mapping[Arm, _Sum]) -> dict[Arm, Increment]:
-    return {arm: Increment(s.total, s.bad, dict(sorted(s.buckets.items()))) for arm, s in by_arm.items()}
+    return {arm: Increment(s.total, s.bad, dict(sorted(s.buckets.items())), s.last) for arm, s in by_arm.items()}
 
 
 def _countable(sample: Sample) -> bool:
@@ -114,7 +123,24 @@ def _names(signal: Signal) -> frozenset[str]:
     """The series that make up a signal (in Prometheus's format a histogram is _bucket, _count and _sum)."""
     if signal.histogram:
         return frozenset({f"{signal.histogram}_bucket", f"{signal.histogram}_count"})
-    return frozenset(name for name in (signal.counter, signal.of) if name)
+    return frozenset(name for name in (signal.counter, signal.of, signal.gauge) if name)
+
+
+def _values(
+    signal: Signal, named: Sequence[tuple[Series, Arm]], since: float, until: float
+) -> Iterator[tuple[float, Arm, float]]:
+    """(at, arm, value) of a gauge at each of its samples: the sum of each series' newest value by then."""
+    of_arm: dict[Arm, list[tuple[float, int, float]]] = {}
+    for number, (one, arm) in enumerate(named):
+        if _matches(one, signal.where):
+            of_arm.setdefault(arm, []).extend((at, number, value) for at, value in filter(_countable, one.samples))
+    for arm, samples in of_arm.items():
+        newest: dict[int, Sample] = {}
+        samples.sort()
+        for at, same in groupby(samples, key=itemgetter(0)):
+            newest.update({number: (at, value) for _, number, value in same})
+            if since < at <= until:
+                yield at, arm, sum(value for seen, value in newest.values() if at - seen <= GAUGE_KEPT)
 
 
 def _of_signal(every: Sequence[Series], signal: Signal, arms: Arms) -> list[tuple[Series, Arm]]:

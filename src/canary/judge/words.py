@@ -18,6 +18,11 @@ def seconds(duration: float) -> str:
     return f"{1000 * duration:.3g} ms" if duration < 1 else f"{duration:.4g} s"
 
 
+def of_unit(value: float, unit: str) -> str:
+    """A value in "seconds", or a "share"."""
+    return percent(value) if unit == "share" else seconds(value)
+
+
 def quantile(share: float) -> str:
     """0.95 → "p95"."""
     return f"p{100 * share:g}"

@@ -23,6 +23,8 @@ from canary.plan.rules import (
     QuantileBelow,
     RateAbove,
     RateBelow,
+    RatioAbove,
+    RatioBelow,
     Rule,
     SlowerThanBaseline,
     narrowing,
@@ -30,8 +32,10 @@ from canary.plan.rules import (
 from canary.plan.signals import Arms, Feature, Signal, Strict, narrow
 from canary.plan.units import Label, Line, Name, Ref, Seconds, SlackUser
 from canary.plan.visits import UiCheck
+from canary.plan.watching import Alerts, KeyMetric, Kpi, Source
 
 __all__ = [
+    "Alerts",
     "Announcement",
     "AnySeen",
     "Approval",
@@ -41,6 +45,8 @@ __all__ = [
     "Feature",
     "Figure",
     "HttpCheck",
+    "KeyMetric",
+    "Kpi",
     "MetricsCheck",
     "NoneSeen",
     "Notify",
@@ -51,12 +57,15 @@ __all__ = [
     "QuantileBelow",
     "RateAbove",
     "RateBelow",
+    "RatioAbove",
+    "RatioBelow",
     "ReviewSpec",
     "Role",
     "RollbackSpec",
     "Rule",
     "Signal",
     "SlowerThanBaseline",
+    "Source",
     "Step",
     "TargetSpec",
     "UiCheck",
@@ -136,6 +145,14 @@ class Plan(Strict):
     review: ReviewSpec = ReviewSpec()
     watch: WatchSpec | None = None
     """Without it nobody looks on after full exposure."""
+    key_metrics: dict[Name, tuple[KeyMetric, ...]] = Field(default_factory=dict)
+    """Group → what the review shows in one table; watched, never judged."""
+    alerts: Alerts = Alerts()
+    """What the review reports as fired."""
+    kpis: tuple[Kpi, ...] = ()
+    """What the review says MET or MISSED of."""
+    sources: dict[Name, Source] = Field(default_factory=dict)
+    """Where the review finds what no metric has: surveys, tickets, feature requests."""
     time_scale: float = Field(default=1.0, gt=0, le=1000, allow_inf_nan=False)
     """Plan seconds per real second; for demonstrations."""
     grant_approvals: bool = False
@@ -152,10 +169,22 @@ class Plan(Strict):
         return plan_seconds / self.time_scale
 
     def measures(self, phase: Phase) -> dict[str, Signal]:
-        """Measure id → the (narrowed) signal behind it, for the phase's rules and the plan's `traffic`."""
+        """Measure id → the (narrowed) signal behind it: what is judged in the phase, then what is only watched."""
+        return {measure: self._signal(measure) for measure in dict.fromkeys((*self.judged(phase), *self.watched()))}
+
+    def judged(self, phase: Phase) -> tuple[str, ...]:
+        """Measure ids of the phase's rules and of the plan's `traffic`, each once."""
         rules = (rule.measure for rule in (*phase.criteria, *phase.triggers))
-        ids = [self.traffic, *rules, *(figure.signal for figure in self.audit.values())]
-        return {measure: self._signal(measure) for measure in dict.fromkeys(ids)}
+        return tuple(dict.fromkeys((self.traffic, *rules)))
+
+    def watched(self) -> tuple[str, ...]:
+        """Measure ids of key metrics, alerts, KPIs and the audit's figures, each once; some may be judged, too."""
+        metrics = [metric for group in self.key_metrics.values() for metric in group]
+        pairs = [*((m.signal, m.of) for m in metrics), *((kpi.signal, kpi.of) for kpi in self.kpis)]
+        named = [name for pair in pairs for name in pair if name]
+        rules = (*self.alerts.critical, *self.alerts.warning, *self.alerts.info)
+        figures = (figure.signal for figure in self.audit.values())
+        return tuple(dict.fromkeys((*named, *(rule.measure for rule in rules), *figures)))
 
     def _signal(self, measure: str) -> Signal:
         signal, on = self.signals[measure.partition(" on ")[0]], narrowing(measure)

@@ -1,7 +1,7 @@
 """Overlays: the same plan on other blocks. `overlay: phase1.yaml` names the plan, relative to the file.
 
-An overlay may bind targets, metrics and notifiers, set `time_scale`, `review.after` and the watch's pace, grant
-approvals, and list checks to go `without`. It cannot touch what the plan demands: phases, signals, rules.
+An overlay may bind targets, metrics, notifiers and sources, set `time_scale`, `review.after` and the watch's pace,
+grant approvals, and list checks to go `without`. It cannot touch what the plan demands: phases, signals, rules.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from canary.plan.problems import Path, Problem, canonical, choice, shaped
 from canary.plan.signals import Strict
 from canary.plan.source import Place, Source
 from canary.plan.units import Line, Name, Ref, Seconds
+from canary.plan.watching import Source as Answers
 
 
 class Binding(Strict):
@@ -64,17 +65,21 @@ class Overlay(Strict):
     review: ReviewAfter | None = None
     announce: AnnounceTo | None = None
     watch: WatchPace | None = None
+    sources: dict[Name, Answers] = Field(default_factory=dict)
+    """Each replaces the plan's source of that name."""
 
 
 def overlay_problems(overlay: Source, base: Source) -> list[tuple[Place, str]]:
     """What is wrong with an overlay, by itself and as one of that plan."""
     found, problems = shaped(Overlay, canonical(overlay.data))
-    if found is not None and isinstance(targets := base.data.get("targets"), dict):
-        problems += [
-            Problem(("targets", name), f"the plan has no such target; {choice(name, targets)}", at_key=True)
-            for name in found.targets
-            if name not in targets
-        ]
+    if found is not None:
+        for section, one, bound in (("targets", "target", found.targets), ("sources", "source", found.sources)):
+            if isinstance(known := base.data.get(section, {}), dict):
+                problems += [
+                    Problem((section, name), f"the plan has no such {one}; {choice(name, known)}", at_key=True)
+                    for name in bound
+                    if name not in known
+                ]
     return overlay.located(_explained(problem) for problem in problems)
 
 
@@ -100,10 +105,11 @@ def merge(base: Source, overlay: Source) -> Source:
 
 def _laid(data: dict[str, Any]) -> list[Path]:
     """The paths at which an overlay replaces the plan's value."""
-    whole: list[Path] = [(key,) for key in data if key not in ("overlay", "targets", *_PARTLY)]
+    whole: list[Path] = [(key,) for key in data if key not in ("overlay", "targets", "sources", *_PARTLY)]
     uses: list[Path] = [("targets", name, "use") for name in data.get("targets", {})]
+    sources: list[Path] = [("sources", name) for name in data.get("sources", {})]
     partly: list[Path] = [(key, part) for key in _PARTLY for part in data.get(key) or ()]
-    return [*whole, *uses, *partly]
+    return [*whole, *uses, *sources, *partly]
 
 
 def _get(data: Any, path: Path) -> Any:

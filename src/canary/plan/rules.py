@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -55,19 +55,32 @@ class RateAbove(Measured):
 
 
 @dataclass(frozen=True, slots=True)
-class QuantileBelow(Measured):
-    """Criterion "p95 < 200ms": the quantile (0–1) stays below `limit` seconds."""
+class OfQuantile(Measured):
+    """What rules on a quantile (0–1) share. limit: seconds, or for a histogram of ratios a share 0–1."""
 
     quantile: float
     limit: float
+    unit: Literal["seconds", "share"] = "seconds"
 
 
 @dataclass(frozen=True, slots=True)
-class QuantileAbove(Measured):
-    """Trigger "p95 > 1s": the quantile (0–1) is above `limit` seconds."""
+class QuantileBelow(OfQuantile):
+    """Criterion "p95 < 200ms", "p50 < 20%": the quantile stays below the limit."""
 
-    quantile: float
-    limit: float
+
+@dataclass(frozen=True, slots=True)
+class QuantileAbove(OfQuantile):
+    """Trigger "p95 > 1s", "p50 > 20%": the quantile is above the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatioAbove(OfQuantile):
+    """Criterion "p20 > 85%": the quantile of ratios stays above the limit (85 % is exceeded in 80 % of cases)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatioBelow(OfQuantile):
+    """Trigger "p10 < 0.5": the quantile of ratios is below the limit (more than 10 % of cases are under a half)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +101,17 @@ class SlowerThanBaseline(Measured):
     quantile: float = 0.95
 
 
-Rule = RateBelow | RateAbove | QuantileBelow | QuantileAbove | NoneSeen | AnySeen | SlowerThanBaseline
+Rule = (
+    RateBelow
+    | RateAbove
+    | QuantileBelow
+    | QuantileAbove
+    | RatioAbove
+    | RatioBelow
+    | NoneSeen
+    | AnySeen
+    | SlowerThanBaseline
+)
 OF_COUNTERS = (RateBelow, RateAbove, NoneSeen, AnySeen)
 """The rules that count bad events; the others compare quantiles of a histogram."""
 
@@ -103,6 +126,7 @@ _NUMBER = r"(\d{1,6}(?:\.\d{1,6})?)"
 _QUANTILE = r"p(\d{1,2}(?:\.\d{1,4})?)"
 _RATE = re.compile(rf"([<>])\s*{_NUMBER}\s*%")
 _LATENCY = re.compile(rf"{_QUANTILE}\s*([<>])\s*{_NUMBER}\s*(ms|s)")
+_RATIO = re.compile(rf"{_QUANTILE}\s*([<>])\s*{_NUMBER}\s*(%?)")
 _SLOWER = re.compile(rf"(?:{_QUANTILE}\s*)?>\s*{_NUMBER}\s*%\s+over\s+baseline")
 
 
@@ -123,6 +147,25 @@ def _latency(text: str, measure: str) -> Rule | None:
         raise ValueError(f"{text!r}: a latency limit must be above 0ms")
     kind = QuantileBelow if match[2] == "<" else QuantileAbove
     return kind(text, measure, _quantile(text, match[1]), limit)
+
+
+def _kept_ratio(text: str, measure: str) -> Rule | None:
+    return _ratio(text, measure, QuantileBelow, RatioAbove)
+
+
+def _broken_ratio(text: str, measure: str) -> Rule | None:
+    return _ratio(text, measure, RatioBelow, QuantileAbove)
+
+
+def _ratio(text: str, measure: str, below: type[Rule], above: type[Rule]) -> Rule | None:
+    """The side decides the meaning: confidence must be above 85 % as a criterion, an error above 20 % is a trigger."""
+    if not (match := _RATIO.fullmatch(text)) or (not match[4] and float(match[3]) >= 1):
+        return None
+    limit = float(match[3]) / (100 if match[4] else 1)
+    if not 0 < limit < 1:
+        raise ValueError(f"{text!r}: the limit of a ratio lies between 0% and 100%, such as 85% or 0.85")
+    kind = below if match[2] == "<" else above
+    return kind(text, measure, _quantile(text, match[1]), limit, "share")  # type: ignore[call-arg]
 
 
 def _slower(text: str, measure: str) -> Rule | None:
@@ -146,15 +189,16 @@ def _word(text: str, measure: str) -> Rule | None:
     return AnySeen(text, measure) if text in ("any", "crash") else None
 
 
-_READERS: tuple[Callable[[str, str], Rule | None], ...] = (_rate, _latency, _slower, _word)
-_CRITERIA = (RateBelow, QuantileBelow, NoneSeen)
-_CRITERIA_FORMS = ("p95 < 200ms", "< 1%", "none")
-_TRIGGERS_FORMS = ("p95 > 1s", "> 5%", "> 20% over baseline", "any", "crash")
+_Reader = Callable[[str, str], Rule | None]
+_READERS: tuple[_Reader, ...] = (_rate, _latency, _slower, _word)
+_CRITERIA = (RateBelow, QuantileBelow, RatioAbove, NoneSeen)
+_CRITERIA_FORMS = ("p95 < 200ms", "< 1%", "none", "p20 > 85%")
+_TRIGGERS_FORMS = ("p95 > 1s", "> 5%", "> 20% over baseline", "any", "crash", "p10 < 50%")
 
 
 def criterion(value: object) -> Rule:
     """A criterion from its mapping in the plan. Raises ValueError with the valid forms."""
-    rule, text = _read(value, _CRITERIA_FORMS)
+    rule, text = _read(value, _CRITERIA_FORMS, _kept_ratio)
     if isinstance(rule, _CRITERIA):
         return rule
     raise ValueError(_refusal(text, "criterion", _CRITERIA_FORMS, belongs="triggers" if rule else ""))
@@ -162,20 +206,20 @@ def criterion(value: object) -> Rule:
 
 def trigger(value: object) -> Rule:
     """A trigger from its mapping in the plan. Raises ValueError with the valid forms."""
-    rule, text = _read(value, _TRIGGERS_FORMS)
+    rule, text = _read(value, _TRIGGERS_FORMS, _broken_ratio)
     if rule is not None and not isinstance(rule, _CRITERIA):
         return rule
     raise ValueError(_refusal(text, "trigger", _TRIGGERS_FORMS, belongs="criteria" if rule else ""))
 
 
-def _read(value: object, forms: Sequence[str]) -> tuple[Rule | None, str]:
+def _read(value: object, forms: Sequence[str], ratio: _Reader) -> tuple[Rule | None, str]:
     if not isinstance(value, dict) or len(value.keys() - {"on"}) != 1:
         raise ValueError(f"must be one signal and its rule, such as {{http_errors: {forms[1]!r}}}")
     ((signal, text),) = ((key, told) for key, told in value.items() if key != "on")
     if not isinstance(text, str):
         raise ValueError(f"the rule of {signal} must be a text; {_valid(forms)}")
     measure = f"{signal}{_on(value)}"
-    return next((rule for read in _READERS if (rule := read(text, measure))), None), text
+    return next((rule for read in (*_READERS, ratio) if (rule := read(text, measure))), None), text
 
 
 def _on(value: dict[str, Any]) -> str:

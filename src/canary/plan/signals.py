@@ -17,21 +17,27 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
+Measurable = Literal["rate", "frequency", "times", "ratios", "gauge"]
+"""What a signal is: only a rate (bad of all) and quantiles of times or ratios can be judged by a rule."""
+
+
 class Signal(Strict):
-    """One thing measured: a counter with its bad events, or a histogram of durations."""
+    """One thing measured: a counter, a histogram of times or ratios, or a gauge."""
 
     counter: Metric | None = None
-    """The counter's metric name. Either this or `histogram`."""
+    """The counter's metric name. Exactly one of this, `histogram` and `gauge`."""
     histogram: Histogram | None = None
     """The histogram's metric name, without _bucket."""
+    gauge: Metric | None = None
+    """The metric name of a value that is never negative, such as memory. It is shown and never judged."""
     bad: dict[Label, Regex] = Field(default_factory=dict)
     """Label → anchored regular expression: which of the counter's events are bad, such as {status: "5.."}."""
     of: Metric | None = None
     """When `counter` counts bad events alone: the counter of opportunities, such as page_views_total."""
     where: dict[Label, Regex] = Field(default_factory=dict)
     """Label → anchored regular expression: which series belong to the signal at all."""
-    unit: Literal["s", "ms"] = "s"
-    """The unit of the histogram's bucket edges."""
+    unit: Literal["s", "ms", "ratio"] = "s"
+    """The unit of the histogram's bucket edges; ratio: 0–1, such as a confidence."""
     endpoint: Label | None = None
     """The label that names the endpoint; lets a rule be narrowed to features."""
     component: Label | None = None
@@ -39,15 +45,24 @@ class Signal(Strict):
 
     @model_validator(mode="after")
     def _one_metric(self) -> Self:
-        if (self.counter is None) == (self.histogram is None):
-            raise ValueError("a signal has exactly one of counter and histogram")
-        if self.histogram is not None and (self.bad or self.of):
-            raise ValueError("bad and of belong to a counter; a histogram has neither")
-        if self.counter is not None and bool(self.bad) == bool(self.of):
+        if sum(name is not None for name in (self.counter, self.histogram, self.gauge)) != 1:
+            raise ValueError("a signal has exactly one of counter, histogram and gauge")
+        if self.counter is None and (self.bad or self.of):
+            raise ValueError("bad and of belong to a counter; a histogram and a gauge have neither")
+        if self.bad and self.of:
             raise ValueError("a counter says what is bad: either bad (labels) or of (it counts bad events of another)")
-        if self.counter is not None and self.unit != "s":
-            raise ValueError("unit belongs to a histogram; a counter has none")
+        if self.histogram is None and self.unit != "s":
+            raise ValueError("unit belongs to a histogram; a counter and a gauge have none")
         return self
+
+    @property
+    def is_a(self) -> Measurable:
+        """What can be said of it; a counter that does not say what is bad is a mere frequency."""
+        if self.counter:
+            return "rate" if self.bad or self.of else "frequency"
+        if self.gauge:
+            return "gauge"
+        return "ratios" if self.unit == "ratio" else "times"
 
 
 class Feature(Strict):

@@ -48,6 +48,19 @@ def _undecided(phase: Phase) -> str:
     return f"if undecided: {first}{end}"
 
 
+def review_in_words(plan: Plan) -> str:
+    """One line: when it is reviewed, and what the review shows; "" when the plan asks for nothing beyond its phases."""
+    metrics = sum(len(group) for group in plan.key_metrics.values())
+    alerts = sum(len(rules) for rules in (plan.alerts.critical, plan.alerts.warning, plan.alerts.info))
+    counted = ((metrics, "key metrics"), (alerts, "alerts"), (len(plan.kpis), "KPIs"))
+    shows = [f"{number} {what}" for number, what in counted if number]
+    without = [name for name, source in plan.sources.items() if not source.configured]
+    if without:
+        shows.append(f"no source configured for {', '.join(without)}")
+    when = " and ".join(duration(after) for after in plan.review.after)
+    return f"reviewed after {when}: {'; '.join(shows)}" if shows else ""
+
+
 def warnings(plan: Plan) -> tuple[str, ...]:
     """What is allowed and should not be overlooked."""
     return tuple(_warnings(plan))

@@ -356,12 +356,21 @@ class Watched(Event):
     seconds: float
     past: tuple[str, ...] = ()
 
+    @property
+    def bad(self) -> bool:
+        """Whether somebody should look: a limit is broken, or it is worse than the past."""
+        return self.verdict.get("outcome") == "FAIL" or bool(self.past)
+
 
 class WatchBlind(Event):
-    """A look that could not be: neither good nor bad."""
+    """A look that could not be: neither good nor bad, and somebody should see to it."""
 
     number: int
     reason: str
+
+    @property
+    def bad(self) -> bool:
+        return True
 
 
 class ReviewDue(Event):

@@ -45,18 +45,21 @@ class Meter:
             return
 
     async def block(self, phase: Phase, state: State, looked: Mapping[str, Verification]) -> Block | None:
-        """The increments since the last sample; None when no new scrape has come yet.
+        """The increments since the last sample; None when no new scrape of what is judged has come yet.
 
         Raises MeasurementFailed when the metrics cannot be read, or nothing new came for too long.
         """
         now = self.clock.now()
         since = state.sampled_at or state.phase_since
-        scrapes = await self._read(phase, since, now)
-        if not scrapes:
+        scrapes, judged = await self._read(phase, since, now), frozenset(self.plan.judged(phase))
+        # What is only watched neither ends a silence of the rest, nor moves the time up to which all was read.
+        newest = max((scrape.at for scrape in scrapes if scrape.signals.keys() & judged), default=None)
+        if newest is None:
             if now - since > stale_after(self.plan):
                 raise MeasurementFailed(f"no new scrape since {now - since:.0f} s")
             return None
-        return Block.of(scrapes[-1].at, scrapes, observed_share(looked), self._routed_since(looked))
+        read = [scrape for scrape in scrapes if scrape.at <= newest]
+        return Block.of(newest, read, observed_share(looked), self._routed_since(looked), judged)
 
     async def _read(self, phase: Phase, since: float, until: float) -> Sequence[Scrape]:
         read = self.metrics.read(self.plan.measures(phase), self.arms, since, until)

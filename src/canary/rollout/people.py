@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from canary.errors import BadUsage, Conflict, UnknownRollout
-from canary.ports import Clock, Journal
+from canary.ports import Clock, Entry, Journal
 from canary.rollout import events as e
 from canary.rollout.state import State, fold
 
@@ -12,12 +14,17 @@ TRIES = 50
 
 async def read_state(journal: Journal, rollout: str) -> State:
     """Raises UnknownRollout, naming the newest ones."""
+    return fold(State(rollout), await read_lines(journal, rollout))
+
+
+async def read_lines(journal: Journal, rollout: str) -> Sequence[Entry]:
+    """Everything that happened. Raises UnknownRollout, naming the newest ones."""
     entries = await journal.read(rollout)
     if not entries:
         known = list(await journal.rollouts())[:5]
         newest = f"the newest are: {', '.join(known)}" if known else "this journal has none yet"
         raise UnknownRollout(f"no rollout {rollout!r} in this journal", f"{newest} (CANARY_JOURNAL_URL says which)")
-    return fold(State(rollout), entries)
+    return entries
 
 
 async def enter(journal: Journal, clock: Clock, rollout: str, decision: e.Decision) -> State:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import singledispatch
 
 from canary.judge.evidence import Block, Evidence
-from canary.judge.verdict import Outcome, PhaseVerdict
+from canary.judge.verdict import PhaseVerdict
 from canary.ports import Entry
 from canary.rollout import events as e
 from canary.rollout.halts import Approval, Hold, Rollback, Stop
@@ -33,6 +33,7 @@ class State:
     phase: str = ""
     phase_since: float = 0.0
     passed: tuple[str, ...] = ()
+    overridden: tuple[str, ...] = ()
     prepared: frozenset[str] = frozenset()
     unready: str | None = None
     approval: Approval | None = None
@@ -240,7 +241,8 @@ def _(event: e.SoakStarted, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.Sampled, state: State, at: float) -> State:
-    block = Block.from_data(event.block)
+    # What is only watched moves no state, and there is much of it: the review alone reads it.
+    block = Block.from_data({**event.block, "watched": {}})
     evidence = state.evidence.add(block)
     if evidence is state.evidence:
         # A repetition: spooled, although its append was stored and only the answer lost.
@@ -281,20 +283,22 @@ def _(event: e.HoldStarted, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.PhasePassed, state: State, at: float) -> State:
+    by_hand = (event.phase,) if event.overridden_by else ()
     canary = state.soaking == event.phase and 0 < state.asked < 1
-    seconds = state.canary_seconds + (at - state.soak_since if canary else 0.0)
-    return replace(state, passed=(*state.passed, event.phase), hold=None, override=None, canary_seconds=seconds)
+    return replace(
+        state,
+        passed=(*state.passed, event.phase),
+        overridden=(*state.overridden, *by_hand),
+        hold=None,
+        override=None,
+        canary_seconds=state.canary_seconds + (at - state.soak_since if canary else 0.0),
+    )
 
 
 @apply.register
-def _(event: e.Watched, state: State, at: float) -> State:
-    bad = event.verdict.get("outcome") == Outcome.FAIL or bool(event.past)
-    return replace(state, watched_at=at, watched=state.watched | {event.number}, watch_bad=bad)
-
-
-@apply.register
-def _(event: e.WatchBlind, state: State, at: float) -> State:
-    return replace(state, watched=state.watched | {event.number}, watch_bad=True)
+def _(event: e.Watched | e.WatchBlind, state: State, at: float) -> State:
+    state = replace(state, watched=state.watched | {event.number}, watch_bad=event.bad)
+    return state if isinstance(event, e.WatchBlind) else replace(state, watched_at=at)
 
 
 @apply.register

@@ -16,18 +16,24 @@ ARMS = Arms(canary={"version": "2.1.0"}, baseline={"version": "2.0.9"})
 SIGNALS = {
     "http_errors": Signal(counter="http_requests_total", bad={"status": "5.."}),
     "latency": Signal(histogram="publish_latency_ms", unit="ms"),
+    "requests": Signal(counter="http_requests_total"),
+    "newest": Signal(gauge="newest_request_ms"),
+    "nowhere": Signal(counter="nobody_exposes_this_total"),
 }
 EDGES_MS = (5.0, 20.0, 100.0)
 
 
 class MetricsStage(Protocol):
-    """An application whose requests are measured: SIGNALS of both ARMS, edges at EDGES_MS."""
+    """An application whose requests are measured: SIGNALS of both ARMS but for `nowhere`, edges at EDGES_MS."""
 
     def open(self) -> Metrics:
         """A source that reads this application."""
 
     def serve(self, arm: Arm, status: int, times: int, ms: float) -> None:
-        """That many requests are answered with the status, each after so many milliseconds."""
+        """That many requests are answered with the status, each after so many milliseconds.
+
+        The gauge shows the milliseconds of the arm's newest one.
+        """
 
     async def measured(self, metrics: Metrics) -> float:
         """Wait until all that was served is measured; the unix time from which on a read shows it."""
@@ -44,6 +50,7 @@ def total(scrapes: Iterable[Scrape], signal: str, arm: Arm) -> Increment:
         sum(part.total for part in parts),
         sum(part.bad for part in parts),
         {edge: sum(part.buckets.get(edge, 0.0) for part in parts) for edge in edges},
+        next((part.last for part in reversed(parts) if part.last is not None), None),
     )
 
 
@@ -62,6 +69,18 @@ class MetricsConformance:
             assert total(scrapes, "http_errors", "baseline") == Increment(40, 0)
             assert total(scrapes, "latency", "canary") == Increment(9, 0, {0.005: 7, 0.02: 7, 0.1: 9})
             assert total(scrapes, "latency", "baseline") == Increment(40, 0, {0.005: 0, 0.02: 40, 0.1: 40})
+            assert total(scrapes, "requests", "canary") == Increment(9)
+            assert total(scrapes, "newest", "canary") == Increment(0, last=50)
+            assert total(scrapes, "newest", "baseline") == Increment(0, last=10)
+
+    async def test_a_signal_that_nobody_exposes_disturbs_no_other(self, stage: MetricsStage) -> None:
+        """It is absent from every scrape, and the others are read all the same."""
+        async with _opened(stage) as metrics:
+            since = await _begun(stage, metrics)
+            stage.serve("canary", 200, 4, ms=3)
+            scrapes = await _read(metrics, since, await stage.measured(metrics))
+            assert total(scrapes, "http_errors", "canary").total == 4
+            assert not any(scrape.signals.get("nowhere") for scrape in scrapes)
 
     async def test_windows_join(self, stage: MetricsStage) -> None:
         """Read in two windows or in one, and again, the same increments come at the same rising times."""

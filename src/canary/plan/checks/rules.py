@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from canary.plan.model import Phase, Plan, Rule, SlowerThanBaseline
+from canary.plan.model import Plan, Rule, SlowerThanBaseline
 from canary.plan.problems import Path, Problem, choice
-from canary.plan.rules import OF_COUNTERS, ON_ALL
+from canary.plan.rules import OF_COUNTERS, ON_ALL, OfQuantile
 from canary.plan.signals import Signal, narrow
 
 
 def rules(plan: Plan) -> Iterator[Problem]:
-    """Every criterion and trigger of every phase."""
+    """Every criterion and trigger of every phase, and every alert."""
+    for at, listed, alone in _lists(plan):
+        seen: set[Rule] = set()
+        for j, rule in enumerate(listed):
+            path: Path = (*at, j)
+            if rule in seen:
+                yield Problem(path, f"{rule.measure} {rule.text} stands twice in {at[-1]}")
+            seen.add(rule)
+            yield from _rule(plan, rule, path, alone)
+
+
+def _lists(plan: Plan) -> Iterator[tuple[Path, Sequence[Rule], bool]]:
+    """Each list of rules with its path, and whether nobody is left on the baseline there."""
     for i, phase in enumerate(plan.phases):
-        for key, listed in (("criteria", phase.criteria), ("triggers", phase.triggers)):
-            seen: set[Rule] = set()
-            for j, rule in enumerate(listed):
-                path: Path = ("phases", i, key, j)
-                if rule in seen:
-                    yield Problem(path, f"{rule.measure} {rule.text} stands twice in {key}")
-                seen.add(rule)
-                yield from _rule(plan, phase, rule, path)
+        yield ("phases", i, "criteria"), phase.criteria, phase.exposure == 1
+        yield ("phases", i, "triggers"), phase.triggers, phase.exposure == 1
+    for severity in ("critical", "warning", "info"):
+        yield ("alerts", severity), getattr(plan.alerts, severity), False
 
 
-def _rule(plan: Plan, phase: Phase, rule: Rule, path: Path) -> Iterator[Problem]:
+def _rule(plan: Plan, rule: Rule, path: Path, alone: bool) -> Iterator[Problem]:
     signal = plan.signals.get(rule.signal)
     if signal is None:
         yield Problem(path, f"unknown signal {rule.signal!r}; {choice(rule.signal, plan.signals)}")
         return
     yield from _fits(signal, rule, path)
     yield from _narrowed(plan, signal, rule, path)
-    if isinstance(rule, SlowerThanBaseline) and phase.exposure == 1:
+    if isinstance(rule, SlowerThanBaseline) and alone:
         yield Problem(path, "at 100% nobody is left on the baseline to compare with")
 
 
@@ -41,9 +49,29 @@ def _fits(signal: Signal, rule: Rule, path: Path) -> Iterator[Problem]:
     if not isinstance(rule, OF_COUNTERS) and signal.counter:
         what = f"{rule.text!r} asks for a quantile, and {rule.signal} is a counter; such as '< 1%', any or none"
         yield Problem(path, what)
+    if isinstance(rule, OF_COUNTERS) and signal.is_a == "frequency":
+        what = f"{rule.text!r} counts bad events, and {rule.signal} does not say what is bad; give it bad or of"
+        yield Problem(path, what)
+    if signal.gauge:
+        yield Problem(path, f"{rule.signal} is a gauge: its value is shown and never judged")
+    if signal.histogram and not isinstance(rule, OF_COUNTERS):
+        yield from _unit(signal, rule, path)
     if rule.text == "crash" and signal.counter and not signal.component:
         what = f"'crash' is said of UI components, and {rule.signal} has no component label; say any"
         yield Problem(path, what)
+
+
+def _unit(signal: Signal, rule: Rule, path: Path) -> Iterator[Problem]:
+    """A limit in the histogram's own unit."""
+    in_time = not (isinstance(rule, OfQuantile) and rule.unit == "share")
+    if in_time and signal.is_a == "ratios":
+        yield Problem(
+            path, f"{rule.text!r} is said of times, and {rule.signal} is a histogram of ratios; such as p20 > 85%"
+        )
+    if not in_time and signal.is_a == "times":
+        yield Problem(
+            path, f"{rule.text!r} is said of ratios, and {rule.signal} is a histogram of times; such as 200ms"
+        )
 
 
 def _narrowed(plan: Plan, signal: Signal, rule: Rule, path: Path) -> Iterator[Problem]:

@@ -1,0 +1,115 @@
+"""One tick's measurement: what is judged decides, what is watched comes along."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from canary.errors import MeasurementFailed
+from canary.plan.load import parse_plan
+from canary.ports import Increment, Scrape
+from canary.rollout import events as e
+from canary.rollout.measure import Meter
+from canary.rollout.state import State, fold
+from canary.testing.fakes import FakeClock, FakeMetrics
+from canary.testing.journal import MemoryJournal
+
+WATCHING = {
+    "signals.memory": {"gauge": "memory_bytes"},
+    "signals.clicks": {"counter": "clicks_total"},
+    "key_metrics": {
+        "use": [
+            {"name": "Memory", "signal": "memory", "shows": "last"},
+            {"name": "Clicks", "signal": "clicks", "shows": "per_hour"},
+        ]
+    },
+}
+REQUESTS, CLICKS = {"canary": Increment(100.0, 1.0)}, {"canary": Increment(7.0)}
+
+
+def memory(value: float) -> dict[str, Any]:
+    return {"canary": Increment(0.0, last=value)}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def metrics() -> FakeMetrics:
+    return FakeMetrics()
+
+
+@pytest.fixture
+def meter(clock: FakeClock, metrics: FakeMetrics, make_world: Any) -> Meter:
+    plan = parse_plan(json.dumps(make_world(WATCHING).document))
+    return Meter(clock, metrics, plan, plan.arms.resolve("2.0.0", "1.0.0"))
+
+
+async def test_a_block_brings_what_is_watched_beside_what_is_judged(
+    meter: Meter, metrics: FakeMetrics, clock: FakeClock
+) -> None:
+    """Counters are summed, gauges are their newest value, and a journaled block is read back whole."""
+    began = clock.now()
+    for second, value in ((5, 50.0), (10, 60.0)):
+        signals: Any = {"errors": REQUESTS, "clicks": CLICKS, "memory": memory(value)}
+        metrics.scrapes.append(Scrape(began + second, signals))
+    await clock.sleep(15)
+    block = await meter.block(meter.plan.phases[1], State("r", phase_since=began), {})
+    assert block is not None
+    assert block.increments == {"errors": {"canary": Increment(200.0, 2.0)}}
+    assert block.watched == {"clicks": {"canary": Increment(14.0)}, "memory": memory(60.0)}
+
+
+async def test_what_is_watched_neither_ends_a_silence_nor_moves_the_time(
+    meter: Meter, metrics: FakeMetrics, clock: FakeClock
+) -> None:
+    """With nothing judged there is no block, and later a failed measurement; what came after is read the next time."""
+    began, phase = clock.now(), meter.plan.phases[1]
+    state = State("r", phase_since=began)
+    metrics.scrapes.append(Scrape(began + 5, {"memory": memory(50.0)}))
+    await clock.sleep(15)
+    assert await meter.block(phase, state, {}) is None
+    metrics.scrapes.append(Scrape(began + 16, {"errors": REQUESTS}))
+    metrics.scrapes.append(Scrape(began + 17, {"clicks": CLICKS}))
+    await clock.sleep(15)
+    block = await meter.block(phase, state, {})
+    assert block is not None
+    assert (block.at, block.scrapes, list(block.watched)) == (began + 16, 1, ["memory"])
+    metrics.scrapes[:] = [Scrape(clock.now() + 100, {"clicks": CLICKS})]
+    await clock.sleep(110)
+    with pytest.raises(MeasurementFailed, match="no new scrape"):
+        await meter.block(phase, State("r", sampled_at=block.at), {})
+
+
+async def test_a_watched_signal_that_is_absent_disturbs_nothing(
+    meter: Meter, metrics: FakeMetrics, clock: FakeClock
+) -> None:
+    """The block holds the others."""
+    metrics.scrapes.append(Scrape(clock.now() + 5, {"errors": REQUESTS, "clicks": {}}))
+    began = clock.now()
+    await clock.sleep(15)
+    block = await meter.block(meter.plan.phases[1], State("r", phase_since=began), {})
+    assert block is not None
+    assert (block.increments, block.watched) == ({"errors": REQUESTS}, {"clicks": {}})
+
+
+async def test_what_is_watched_moves_no_state(meter: Meter, metrics: FakeMetrics, clock: FakeClock) -> None:
+    """The fold of a journal is the same with and without it; old journals do not have it."""
+    began = clock.now()
+    metrics.scrapes.append(Scrape(began + 5, {"errors": REQUESTS, "clicks": {"canary": Increment(9.0, 9.0)}}))
+    await clock.sleep(15)
+    block = await meter.block(meter.plan.phases[1], State("r", phase_since=began), {})
+    assert block is not None
+    data = block.to_data()
+    old = {key: value for key, value in data.items() if key != "watched"}
+    states = []
+    for body in (data, old):
+        journal = MemoryJournal()
+        entries = await journal.append("r", 0, [e.Sampled(block=body).entry(1.0)])
+        states.append(fold(State("r"), entries))
+    assert states[0] == states[1]
+    assert states[0].bad_requests == 1.0
