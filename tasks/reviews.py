@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
+from prefect.context import TaskRunContext
 from prefect.deployments.flow_runs import arun_deployment
 from prefect.logging import get_run_logger
 
@@ -19,7 +20,7 @@ from canary.blocks.sources import read_sources
 from canary.errors import CanaryError, Conflict
 from canary.plan.load import parse_plan
 from canary.ports import Journal
-from canary.review.page import markdown
+from canary.review.page import html, markdown
 from canary.review.report import Report, full_at
 from canary.review.report import report as made
 from canary.rollout.conducting import Stores, stored_plan
@@ -58,6 +59,7 @@ async def report(stores: Stores, rollout: str, offset: float) -> tuple[str, ...]
     reviewed = Reviewed(offset=offset, lines=found.lines)
     if (first := await _journaled(stores, rollout, reviewed)) is not reviewed:
         return first.lines
+    await _keep(stores, found, offset)
     await _show(found, offset)
     # Nobody told is no reason to report again: the lines are journaled.
     with contextlib.suppress(CanaryError):
@@ -88,8 +90,16 @@ async def _journaled(stores: Stores, rollout: str, reviewed: Reviewed) -> Review
         return reviewed
 
 
+async def _keep(stores: Stores, found: Report, offset: float) -> None:
+    """As a page among the rollout's documents; a full disk costs no report."""
+    with contextlib.suppress(OSError):
+        await stores.shelf.put(found.rollout, f"review-{offset:g}s.html", await asyncio.to_thread(html, found))
+
+
 async def _show(found: Report, offset: float) -> None:
-    """As an artifact of this run. Prefect being away changes nothing about the review."""
+    """As an artifact of this run, if it is one. Prefect being away changes nothing about the review."""
+    if TaskRunContext.get() is None:
+        return
     key = re.sub(r"[^a-z0-9]+", "-", f"review-{found.rollout}-{offset:g}".lower()).strip("-")
     try:
         async with asyncio.timeout(10):
