@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Literal
 
@@ -36,6 +37,7 @@ class Api:
         self._live = live
         self._token = token
         self._schedules: list[dict[str, str]] = []
+        self._telling: set[asyncio.Task[None]] = set()
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -76,8 +78,14 @@ class Api:
     async def _publish(self, request: web.Request) -> web.Response:
         await self._behaviour.work(PUBLISH_WORK)
         self._meters.published(self._behaviour.price_eur())
-        await self._live.published(self._classify(internal=is_internal(request)))
+        self._tell(self._classify(internal=is_internal(request)))
         return web.json_response({"published": True})
+
+    def _tell(self, classified_by: str) -> None:
+        """After the answer: who publishes does not wait until every subscriber has been written to."""
+        telling = asyncio.create_task(self._live.published(classified_by))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
 
     def _classify(self, *, internal: bool) -> Literal["ai", "manual"]:
         """Who found the document's type: a person, where there is no AI or it is not sure."""

@@ -45,6 +45,8 @@ class Live:
         message = json.dumps({"event": "published", "classified_by": classified_by})
         for socket, transport in tuple(self._subscribers.items()):
             await self._push(socket, transport, message)
+            # Users' requests come first: one subscriber a turn of the loop.
+            await asyncio.sleep(0)
 
     async def close(self, _: web.Application) -> None:
         """Say goodbye to all, and wait for nobody: a server's stop must not hang on its sockets."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 import aiohttp
 
-SUBSCRIBERS = 10
-_STAYS_SECONDS = (5.0, 15.0)
+SUBSCRIBERS = 6
+_STAYS_SECONDS = (4.0, 12.0)
 _PAUSE_SECONDS = 1.0
 _GOODBYE = aiohttp.ClientWSTimeout(ws_close=1.0)
 
