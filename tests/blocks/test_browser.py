@@ -185,6 +185,22 @@ async def test_a_page_that_never_comes_tells_nothing(browser: Chromium, serve: A
     never.set()
 
 
+async def test_steps_wait_for_what_the_page_loads_first(browser: Chromium, serve: Any) -> None:
+    """An answer that is still on its way would overwrite what a step did."""
+    page = """<!doctype html><link rel=icon href=data:,><p id=said></p><p id=done></p><button id=b>b</button><script>
+    const said = (text) => document.querySelector("#said").textContent = text;
+    b.addEventListener("click", () => said("clicked"));
+    fetch("/slow").then(() => { said("loaded"); done.textContent = "done" });</script>"""
+
+    async def slow(request: web.Request) -> web.Response:
+        if request.path == "/slow":
+            await asyncio.sleep(0.5)
+        return web.Response(text=page, content_type="text/html")
+
+    check = script("/", do=({"click": "#b"},), expect=[{"see": "#done"}, {"see": "#said", "text": "clicked"}])
+    assert (await browser.visit(Access(await serve(slow)), check)).outcome == "passed"
+
+
 async def test_each_visit_is_by_somebody_new(browser: Chromium, serve: Any) -> None:
     """Nothing that one visit left in the browser is there at the next."""
     page = """<p id=said></p><script>document.querySelector("#said").textContent =
