@@ -71,10 +71,10 @@ class Traffic:
         page.on("requestfinished", self._ended)
         page.on("requestfailed", self._ended)
 
-    async def settle(self) -> None:
-        """Until every request has ended, but not for long."""
+    async def settle(self, seconds: float) -> None:
+        """Until every request has ended, but not for longer than that."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(QUIET_WITHIN):
+            async with asyncio.timeout(seconds):
                 await self._quiet.wait()
 
     def _sent(self, request: object) -> None:
@@ -122,13 +122,14 @@ async def _visit(
         traffic = Traffic(page)
         async with own_headers(page, access):
             await _open(page, access.url + script.open, seen)
+            await _loaded(page, traffic)
             for step in script.do:
                 with _saying(step.words, browser):
                     await _do(page, step)
             for expected in script.expect:
                 with _saying(expected.words, browser):
                     await _see(page, expected)
-            await traffic.settle()
+            await traffic.settle(QUIET_WITHIN)
     finally:
         leave(context)
 
@@ -148,6 +149,13 @@ async def _open(page: Page, url: str, seen: Seen) -> None:
     if statuses and statuses[-1] >= 400:
         raise StepFailed(f"the page answered {statuses[-1]}")
     seen.views = 1
+
+
+async def _loaded(page: Page, traffic: Traffic) -> None:
+    """As a person waits: what is still on its way would overwrite what the first steps do. Not for ever."""
+    with suppress(BrowserTimeout):
+        await page.wait_for_load_state("load", timeout=1000 * STEP_WITHIN)
+    await traffic.settle(STEP_WITHIN)
 
 
 def _is_page(answer: Response) -> bool:
