@@ -13,6 +13,7 @@ from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.deployments.flow_runs import arun_deployment
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from canary.blocks.opener import OPENER
 from canary.blocks.sources import read_sources
@@ -88,7 +89,9 @@ async def _journaled(stores: Stores, rollout: str, reviewed: Reviewed) -> Review
 
 
 async def _show(found: Report, offset: float) -> None:
-    """As an artifact of this run. Prefect being away changes nothing about the review."""
+    """As an artifact of this run, if it is one. Prefect being away changes nothing about the review."""
+    if not flow_run.id:
+        return
     key = re.sub(r"[^a-z0-9]+", "-", f"review-{found.rollout}-{offset:g}".lower()).strip("-")
     try:
         async with asyncio.timeout(10):
