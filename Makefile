@@ -42,7 +42,7 @@ screenshots: setup services
 
 # The measured figures of bench/results. Let the machine do nothing else meanwhile.
 bench: setup
-	@for each in startup tick reaction ui_checks demo starvation; do \
+	@for each in startup tick review reaction ui_checks demo starvation; do \
 	  echo "bench.$$each"; $(BIN)/python -m bench.$$each --json bench/results/$$each.json || exit 1; \
 	done
 

@@ -87,9 +87,10 @@ def counted(total: float) -> Increment:
 def judging(plan: Plan, phase: Phase, runs: int) -> list[float]:
     """Milliseconds of each fold and verdict, over a growing phase."""
     judge, evidence, found = LiteralJudge(), Evidence(), list[float]()
-    measured = increments(plan, phase)
+    measured, judged = increments(plan, phase), frozenset(plan.judged(phase))
     for at in range(1, runs + 1):
-        block = Block(at * BLOCK, measured, 1, SHARE, {"canary": 900.0, "baseline": 8100.0})
+        scrapes = [Scrape(at * BLOCK, measured)]
+        block = Block.of(at * BLOCK, scrapes, SHARE, {"canary": 900.0, "baseline": 8100.0}, judged)
         began = time.perf_counter()
         evidence = evidence.add(block)
         verdict = judge.judge(phase.criteria, phase.triggers, evidence, traffic=plan.traffic)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.context import TaskRunContext
 from prefect.deployments.flow_runs import arun_deployment
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from canary.blocks.opener import OPENER
 from canary.blocks.sources import read_sources
@@ -21,13 +21,12 @@ from canary.errors import CanaryError, Conflict
 from canary.plan.load import parse_plan
 from canary.ports import Journal
 from canary.review.page import html, markdown
-from canary.review.report import Report, full_at
+from canary.review.report import Report, full_at, standing
 from canary.review.report import report as made
 from canary.rollout.conducting import Stores, stored_plan
 from canary.rollout.events import Reviewed
 from canary.rollout.people import read_lines, read_state
 from canary.rollout.posting import post_to_thread
-from canary.rollout.state import State, fold
 from canary.rollout.thread import line
 from canary.settings import Settings
 from canary.tasks.policy import POLICY
@@ -70,7 +69,7 @@ async def report(stores: Stores, rollout: str, offset: float) -> tuple[str, ...]
 async def review_of(journal: Journal, rollout: str, folder: Path, now: float) -> Report:
     """The report as of now. folder: where the relative paths of CSV sources begin. Raises UnknownRollout."""
     entries = await read_lines(journal, rollout)
-    state = fold(State(rollout), entries)
+    state = standing(rollout, entries)
     plan = parse_plan((await stored_plan(journal, state.plan_hash)).body)
     answers = await read_sources(plan.sources, folder, full_at(entries))
     # A day of blocks takes seconds to add up: meanwhile whoever else runs here goes on.
@@ -98,7 +97,7 @@ async def _keep(stores: Stores, found: Report, offset: float) -> None:
 
 async def _show(found: Report, offset: float) -> None:
     """As an artifact of this run, if it is one. Prefect being away changes nothing about the review."""
-    if TaskRunContext.get() is None:
+    if not flow_run.id:
         return
     key = re.sub(r"[^a-z0-9]+", "-", f"review-{found.rollout}-{offset:g}".lower()).strip("-")
     try:

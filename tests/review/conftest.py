@@ -15,9 +15,8 @@ from canary.plan.load import load_plan
 from canary.plan.model import Plan
 from canary.ports import Arm, Entry, Increment
 from canary.review.answers import Read
-from canary.review.report import Report, report
+from canary.review.report import Report, report, standing
 from canary.rollout import events as e
-from canary.rollout.state import State, fold
 
 START = 1_800_000_000.0
 MINUTES, HOUR = 60.0, 3600.0
@@ -81,7 +80,7 @@ class Story:
         return self
 
     def report(self, answers: Mapping[str, Read] | None = None, now: float | None = None) -> Report:
-        state = fold(State("r1"), self.entries)
+        state = standing("r1", self.entries)
         return report(self.plan, state, self.entries, answers or {}, self.at if now is None else now)
 
 

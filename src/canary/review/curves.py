@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -49,15 +50,18 @@ def _rate(frames: Frames, measure: str) -> Curve:
 
 
 def _p95(frames: Frames, measure: str) -> Curve:
-    counted, edges = (_binned(frame, frames, measure) for frame in (frames.counted, frames.buckets))
+    counted = _binned(frames.counted, frames, measure)
+    ours = frames.buckets[frames.buckets["measure"] == measure]
+    edges = ours.assign(bin=_bins(frames.ends[ours["block"]], frames))
     lines = {}
     for arm in ARMS:
         totals = counted[counted["arm"] == arm].groupby("bin")["total"].sum()
-        by_edge = edges[edges["arm"] == arm].groupby(["bin", "edge"])["count"].sum()
+        by_edge = edges[edges["arm"] == arm].groupby(["bin", "edge"], observed=True)["count"].sum()
         values = {}
         for at, total in totals.items():
             if total and at in by_edge.index:
-                place = quantile_of(whole(Tally(float(total), 0.0, by_edge[at].to_dict())), 0.95)
+                counts = {float(edge): float(count) for edge, count in by_edge[at].items()}
+                place = quantile_of(whole(Tally(float(total), 0.0, counts)), 0.95)
                 if place:
                     values[int(at)] = place.last if place.value is None else place.value
         lines[ARM_NAMES[arm]] = _line(frames, values)
@@ -66,14 +70,19 @@ def _p95(frames: Frames, measure: str) -> Curve:
 
 def _width(frames: Frames) -> tuple[float, float]:
     """(first, seconds of a bin)."""
-    first, last = float(frames.counted["at"].min()), float(frames.counted["at"].max())
+    first, last = float(frames.ends[0]), float(frames.ends[-1])
     return first, max((last - first) / POINTS, 1e-3)
 
 
 def _binned(frame: pd.DataFrame, frames: Frames, measure: str) -> pd.DataFrame:
-    first, width = _width(frames)
     rows = frame[frame["measure"] == measure]
-    return rows.assign(bin=((rows["at"] - first) // width).clip(upper=POINTS - 1).astype(int))
+    return rows.assign(bin=_bins(rows["at"].to_numpy(), frames))
+
+
+def _bins(at: Any, frames: Frames) -> Any:
+    """The bin of each time."""
+    first, width = _width(frames)
+    return ((at - first) // width).clip(max=POINTS - 1).astype(int)
 
 
 def _line(frames: Frames, values: Mapping[int, float]) -> list[tuple[float, float | None]]:

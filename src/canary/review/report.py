@@ -20,9 +20,9 @@ from canary.review.kpis import KpiRow, Measured, Said, kpi_rows
 from canary.review.shown import Asked, latency_measures, shown
 from canary.review.sums import Sums, sums
 from canary.review.tables import Table, tables
-from canary.rollout.state import State
+from canary.rollout.state import State, fold
 
-__all__ = ["Report", "full_at", "report"]
+__all__ = ["Report", "full_at", "report", "standing"]
 NAMED = 3
 
 
@@ -42,12 +42,17 @@ class Report:
     made_at: float
 
 
+def standing(rollout: str, entries: Iterable[Entry]) -> State:
+    """The state that a review needs: without the blocks, which are most of a journal and are added up apart."""
+    return fold(State(rollout), (entry for entry in entries if entry.type != "sampled"))
+
+
 def report(plan: Plan, state: State, entries: Iterable[Entry], answers: Mapping[str, Read], now: float) -> Report:
     """A rollout's review at the time `now`, from the lines of its journal and what its sources said."""
     found = frames(entries)
     counted, fired = sums(found), alerts(plan, found, plan.traffic)
     kpis = kpi_rows(Measured(plan, state, found, answers, now))
-    lines = (_done(state, found, now), _kpis(kpis), _met(plan, state, counted, fired))
+    lines = (_done(state, found, now), _kpis(kpis), _met(plan, found, counted, fired))
     return Report(
         rollout=state.rollout,
         title=f"{state.service} {state.stable_version} → {state.version}",
@@ -90,9 +95,9 @@ def _kpis(rows: Sequence[KpiRow]) -> str:
     return f"KPIs: {told}" + (f"; missed: {', '.join(missed[:NAMED])}{more}" if missed else "")
 
 
-def _met(plan: Plan, state: State, counted: Sums, fired: Sequence[Alert]) -> str:
+def _met(plan: Plan, found: Frames, counted: Sums, fired: Sequence[Alert]) -> str:
     """What users met, the latency, and the alerts."""
-    parts = [f"users of the candidate met {state.bad_requests:,.0f} bad requests or errors"]
+    parts = [f"users of the candidate met {found.bad_met:,.0f} bad requests or errors"]
     for measure in latency_measures(plan)[:1]:
         ours, theirs = (shown(counted, BESIDE, arm, Asked(measure, None, 0.95)) for arm in ("canary", "baseline"))
         if ours.value is not None:
@@ -110,6 +115,6 @@ def _measured(found: Frames) -> str:
     if found.counted.empty:
         return "nothing was measured"
     first = float((found.counted["at"] - found.counted["span"]).min())
-    last, blocks = float(found.counted["at"].max()), found.counted["at"].nunique()
+    last, blocks = float(found.ends[-1]), len(found.ends)
     span = duration(round(found.covered(BESIDE) + found.covered(AFTER)))
     return f"{blocks:,} blocks over {span}, from {words.moment(first)} to {words.moment(last)}"

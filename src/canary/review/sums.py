@@ -63,8 +63,9 @@ def hours(frames: Frames, stage: str, measure: str, width: float = 3600.0) -> di
         return {}
     first = float((rows["at"] - rows["span"]).min())
     # The hour in which a block's middle lies: its end may be the first moment of the next.
-    middle = rows.drop_duplicates("at").set_index("at")["span"] / 2
-    rows, edges = (f.assign(hour=((f["at"] - f["at"].map(middle) - first) // width).astype(int)) for f in (rows, edges))
+    rows = rows.assign(hour=((rows["at"] - rows["span"] / 2 - first) // width).astype(int))
+    of_end = dict(zip(rows["at"], rows["hour"], strict=True))
+    edges = edges.assign(hour=[of_end[frames.ends[block]] for block in edges["block"]])
     buckets = _buckets(edges, ["hour", "arm"])
     added = rows.groupby(["hour", "arm"], observed=True, sort=True)[["total", "bad"]].sum()
     tallies: dict[int, dict[Arm, Tally]] = {}
@@ -77,6 +78,6 @@ def hours(frames: Frames, stage: str, measure: str, width: float = 3600.0) -> di
 def _buckets(frame: pd.DataFrame, keys: list[str]) -> dict[Any, dict[float, float]]:
     """Key → edge → count."""
     found: dict[Any, dict[float, float]] = {}
-    for index, count in frame.groupby([*keys, "edge"], observed=True, sort=True)["count"].sum().items():
+    for index, count in frame.groupby([*keys, "edge"], observed=True, sort=False)["count"].sum().items():
         found.setdefault(index[:-1], {})[float(index[-1])] = float(count)
-    return found
+    return {key: dict(sorted(edges.items())) for key, edges in found.items()}
