@@ -22,6 +22,7 @@ from canary.flows.termination import terminable
 from canary.plan.model import Phase
 from canary.rollout.conducting import Seat, Start, begin, conducting, refuse, taking
 from canary.rollout.conductor import Conductor
+from canary.rollout.history import History, begin_story
 from canary.rollout.people import read_state
 from canary.tasks import closing, phases
 from canary.tasks.board import Board
@@ -67,10 +68,18 @@ async def rollout(version: Version, plan: PlanHash, requested_by: str = "somebod
 
 @asynccontextmanager
 async def _shown(seat: Seat) -> AsyncIterator[None]:
-    board = Board(seat.plan)
+    board = Board(seat.plan, await _history(seat))
     seat.record.listeners.append(board)
     async with board.shown():
         yield
+
+
+async def _history(seat: Seat) -> History:
+    """What an earlier run has told. A run is not given up for what it cannot show."""
+    try:
+        return (await begin_story(seat.stores.journal, seat.record.state.rollout)).history
+    except JournalUnavailable:
+        return History()
 
 
 async def _run(seat: Seat) -> RunEnd:

@@ -19,10 +19,12 @@ from prefect.runtime import flow_run
 from canary.blocks.opener import CLOCK
 from canary.plan.model import Plan
 from canary.rollout import events as e
+from canary.rollout.history import History, Story, remember
 from canary.rollout.state import State
+from canary.rollout.view import View, view
 from canary.rollout.words import say
 from canary.tasks.criteria import rows
-from canary.tasks.standing import over_the_table, step, way_back
+from canary.tasks.standing import over_the_table, step, under_the_title, way_back
 
 PROGRESS_EVERY = 2.0
 """Seconds between two updates of a phase's progress."""
@@ -34,8 +36,9 @@ class Board:
     A rollout has one table and one progress a phase, and one text on its way back; each is kept up to date.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, history: History) -> None:
         self.plan = plan
+        self._history = history
         self._log = get_run_logger()
         self._queue: asyncio.Queue[Callable[[], Awaitable[Any]]] = asyncio.Queue()
         self._state: State | None = None
@@ -46,6 +49,7 @@ class Board:
     def __call__(self, state: State, event: e.Event) -> None:
         """Must return at once."""
         self._state = state
+        self._history = remember(self._history, state, event, CLOCK.now())
         if sentence := say(state, event):
             self._log.info(sentence)
         if (now := step(state)) != self._step:
@@ -53,6 +57,8 @@ class Board:
             self._put(lambda: self._rename(f"{state.service} {state.version} · {now}"))
         match event:
             case e.Judged() | e.ChecksLooked():
+                self._tabulate(state)
+            case e.HoldStarted() | e.PhaseExtended() if state.soaking == state.phase:
                 self._tabulate(state)
             case e.PhasePassed() if state.soaking == state.phase:
                 self._put(lambda: self._advance(state, 100.0))
@@ -111,9 +117,13 @@ class Board:
                 await client.update_flow_run(UUID(run), name=name)
 
     async def _table(self, state: State) -> None:
-        key, table, text = _key(state, state.phase), rows(state), over_the_table(state)
+        seen = self._view(state)
+        key, table, text = _key(state, state.phase), rows(seen), f"{over_the_table(state)}\n\n{under_the_title(seen)}"
         if not await self._update(key, ArtifactUpdate(data=json.dumps(table), description=text)):
             self._artifacts[key] = await acreate_table_artifact(table, key=key, description=text)
+
+    def _view(self, state: State) -> View:
+        return view(Story(state, self._history), self.plan, CLOCK.now())
 
     async def _explain(self, state: State) -> None:
         key, text = _key(state, "rollback"), way_back(state)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from canary.plan.units import percent
 from canary.rollout.state import State
+from canary.rollout.view import View
 
 
 def step(state: State) -> str:
@@ -24,6 +29,26 @@ def over_the_table(state: State) -> str:
     if state.verdict is None:
         return f"{title}\n\nNo user is on the candidate: its checks, as an internal user sees them."
     return f"{title} at {state.asked:.0%}\n\n**{state.verdict.outcome}**: {state.verdict.reason}"
+
+
+def under_the_title(seen: View) -> str:
+    """Markdown: until when, what each target was asked for and shows, who approved, and what waits for a person."""
+    return "\n".join(f"- {fact}" for fact in _facts(seen))
+
+
+def _facts(seen: View) -> Iterator[str]:
+    if seen.left:
+        yield f"The {seen.left.of} lasts until {datetime.fromtimestamp(seen.left.ends_at, UTC):%Y-%m-%d %H:%M:%S} UTC."
+    for row in seen.targets:
+        observed = "has not shown any share" if row.observed is None else f"shows {percent(row.observed)}"
+        yield f"{row.name}: asked for {percent(row.asked)}, {observed}."
+    for yes in seen.approvals:
+        proven = "" if yes.proven else ", identity unproven"
+        yield f"{yes.phase} approved by {yes.by} as {yes.role} ({yes.how}{proven})."
+    if seen.waits_for:
+        yield f"Waits for {' and '.join(seen.waits_for)}."
+    if seen.hold:
+        yield f"**Held**, a person must decide: {seen.hold}"
 
 
 def way_back(state: State) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from canary.ports import Entry
     from canary.rollout.state import State
+    from canary.rollout.view import View
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Rollout = Annotated[str, typer.Argument(metavar="ID", help="The rollout: canary status lists them.")]
@@ -20,8 +23,7 @@ Rollout = Annotated[str, typer.Argument(metavar="ID", help="The rollout: canary 
 
 def journal(rollout: Rollout, as_json: AsJson = False) -> None:
     """Everything that happened to a rollout, in order: each intent before its effect, each observation after."""
-    entries, _ = asyncio.run(_read(rollout))
-    for entry in entries:
+    for entry in asyncio.run(_lines(rollout)):
         typer.echo(_as_json(entry) if as_json else _as_line(entry))
 
 
@@ -31,27 +33,63 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Where a rollout stands, or the list of all."""
+    if rollout is None and watch:
+        from canary.errors import BadUsage
+
+        raise BadUsage("--watch follows one rollout", "name it: canary status ID --watch (canary status lists them)")
     if rollout is None:
         asyncio.run(_list(as_json))
-    elif watch:
-        from canary.cli.following import follow_to_the_end
-
-        asyncio.run(follow_to_the_end(rollout))
-    else:
-        _, state = asyncio.run(_read(rollout))
-        typer.echo(json.dumps(summary(state)) if as_json else _in_words(state))
+        return
+    if watch:
+        asyncio.run(_watch(rollout, as_json))
+    if as_json or not watch:
+        asyncio.run(_show(rollout, as_json))
 
 
 COMMANDS: dict[str, Callable[..., None]] = {"status": status, "journal": journal}
 
 
-async def _read(rollout: str) -> tuple[Sequence[Entry], State]:
+async def _lines(rollout: str) -> Sequence[Entry]:
+    """As they are: a line that this version does not understand is shown like any other."""
     from canary.cli.store import journal
     from canary.rollout.people import read_state
 
     async with journal() as opened:
-        state = await read_state(opened, rollout)
-        return await opened.read(rollout), state
+        entries = await opened.read(rollout)
+        if not entries:
+            await read_state(opened, rollout)
+        return entries
+
+
+async def _watch(rollout: str, as_json: bool) -> None:
+    """Live on a terminal; a line of text for each of the journal's where there is none."""
+    if as_json or not sys.stdout.isatty():
+        from canary.cli.following import follow_to_the_end
+
+        await follow_to_the_end(rollout)
+        return
+    from canary.cli.drawing import console_on_stdout
+    from canary.cli.store import WallClock, journal
+    from canary.cli.watching import watch
+
+    async with journal() as opened:
+        await watch(opened, WallClock(), rollout, console_on_stdout())
+
+
+async def _show(rollout: str, as_json: bool) -> None:
+    from canary.cli.store import WallClock, journal
+    from canary.rollout.history import begin_story, plan_of
+    from canary.rollout.view import view
+
+    async with journal() as opened:
+        story = await begin_story(opened, rollout)
+        seen = view(story, await plan_of(opened, story.state), WallClock().now())
+    if as_json:
+        typer.echo(json.dumps({**summary(story.state), **details(seen)}, ensure_ascii=False))
+        return
+    from canary.cli.drawing import console_on_stdout, draw
+
+    console_on_stdout().print(draw(seen))
 
 
 async def _list(as_json: bool) -> None:
@@ -101,14 +139,16 @@ def summary(state: State) -> dict[str, object]:
     }
 
 
-def _in_words(state: State) -> str:
-    lines = [f"{state.rollout}: {state.service} {state.version}, {_standing(state)}"]
-    lines += [f"  {name}: shows {shown.observed} ({shown.detail})" for name, shown in state.targets.items()]
-    if state.verdict:
-        lines += [f"  {verdict.outcome:9} {verdict.reason}" for verdict in state.verdict.verdicts]
-    if state.approval and state.approval.missing:
-        lines.append(f"  waits for: {', '.join(state.approval.missing)} (canary approve {state.rollout} --role …)")
-    return "\n".join(lines)
+def details(seen: View) -> dict[str, object]:
+    """What only the status of one rollout tells a machine, beside its summary. Seconds by the clock."""
+    return {
+        "time_left": {"of": seen.left.of, "seconds": seen.left.seconds} if seen.left else None,
+        "approvals": [asdict(yes) for yes in seen.approvals],
+        "waits_for": list(seen.waits_for),
+        "judged": seen.judged,
+        "rules": [asdict(row) for row in seen.rules],
+        "hold": seen.hold,
+    }
 
 
 def _as_json(entry: Entry) -> str:
