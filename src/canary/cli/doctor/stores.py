@@ -12,6 +12,7 @@ from prefect.settings import get_current_settings
 
 from canary.cli.doctor.finding import Finding, looked
 from canary.cli.store import WallClock
+from canary.errors import JournalUnavailable
 from canary.journal.keys import FILE, MAKE, SETTING, key_origin
 from canary.journal.neighbours import holds_prefect, same_server
 from canary.journal.spool import Spool
@@ -34,22 +35,29 @@ def program() -> Finding:
 
 
 async def stores(journal: SqlJournal, settings: Settings, env: Mapping[str, str]) -> Sequence[Finding]:
-    """All looks at once, in this order."""
-    looks = {
+    """First whether the journal answers; only then what can be asked of it. The looks of a kind all at once."""
+    here = {
         "journal": lambda: _journal(journal),
-        "journal's place": lambda: _place(journal),
         "vault key": lambda: _key(journal, settings, env),
-        "vault": lambda: _vault(journal, settings, env),
         "spool": lambda: _spool(settings),
+    }
+    inside = {
+        "journal's place": lambda: _place(journal),
+        "vault": lambda: _vault(journal, settings, env),
         "guard": lambda: _guard(journal),
     }
-    return await asyncio.gather(*(looked(what, WITHIN, look) for what, look in looks.items()))
+    found = await asyncio.gather(*(looked(what, WITHIN, look) for what, look in here.items()))
+    if found[0].standing == "missing":
+        return [*found, *(Finding(what, "not known", "the journal was not heard") for what in inside)]
+    return [*found, *await asyncio.gather(*(looked(what, WITHIN, look) for what, look in inside.items()))]
 
 
 async def _journal(journal: SqlJournal) -> Finding:
-    known = len(await journal.rollouts())
-    shown = journal.database.address.shown
-    return Finding("journal", "ok", f"{shown} answers; rollouts in it: {known}")
+    try:
+        known = len(await journal.rollouts())
+    except JournalUnavailable as error:
+        return Finding("journal", "missing", error.what, "see that the database runs, and what CANARY_JOURNAL_URL says")
+    return Finding("journal", "ok", f"{journal.database.address.shown} answers; rollouts in it: {known}")
 
 
 async def _place(journal: SqlJournal) -> Finding:
