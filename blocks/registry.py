@@ -46,7 +46,7 @@ def open_block(ref: str, fields: Mapping[str, Any], clock: Clock | None = None) 
 
     Raises Refused for a kind that does not exist or is not built, CredentialError for a wrong field.
     """
-    return _class(ref).from_fields(ref, fields, clock)
+    return block_class(ref).from_fields(ref, fields, clock)
 
 
 async def load_fields(ref: str) -> dict[str, Any]:
@@ -55,7 +55,7 @@ async def load_fields(ref: str) -> dict[str, Any]:
     Raises Refused (kind), CredentialError (no such block, or a wrong field) and ProviderUnavailable (no
     answer from Prefect's API within 5 s).
     """
-    cls, name = _class(ref), _name(ref)
+    cls, name = block_class(ref), block_name(ref)
     try:
         async with _prefect(ref):
             loaded = cast(Block, await cls.aload(name))
@@ -70,12 +70,13 @@ async def load_fields(ref: str) -> dict[str, Any]:
 
 async def save(ref: str, fields: Mapping[str, Any]) -> None:
     """Create the block document in Prefect, or overwrite it. Raises as `open_block` and `load_fields` do."""
-    block, name = open_block(ref, fields), _name(ref)
+    block, name = open_block(ref, fields), block_name(ref)
     async with _prefect(ref):
         await block.asave(name, overwrite=True)
 
 
-def _class(ref: str) -> type[Block]:
+def block_class(ref: str) -> type[Block]:
+    """What makes blocks of that kind. Raises Refused for a kind that does not exist or is not built."""
     kind = ref.partition("/")[0]
     if kind in BLOCKS:
         return BLOCKS[kind]
@@ -86,8 +87,8 @@ def _class(ref: str) -> type[Block]:
     raise Refused(f"block {ref}: there is no kind {kind!r}", built + (f"; did you mean {near[0]}?" if near else ""))
 
 
-def _name(ref: str) -> str:
-    """The document's name. Source: Prefect takes lower-case letters, digits and dashes."""
+def block_name(ref: str) -> str:
+    """The document's name. Raises CredentialError. Source: Prefect takes lower-case letters, digits and dashes."""
     name = ref.partition("/")[2]
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise CredentialError(ref, "name", "a block is named kind/name, the name in a-z, 0-9 and dashes")

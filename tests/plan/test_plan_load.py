@@ -200,7 +200,7 @@ def test_a_missing_file_names_the_nearest(plan_file: Write) -> None:
 
 def test_a_directory_is_told_apart_from_a_file(tmp_path: Path) -> None:
     """The message says what to name instead."""
-    assert problems(tmp_path) == (f"{tmp_path}: is a directory; name the plan's YAML file in it",)
+    assert problems(tmp_path) == (f"{tmp_path}: is a directory; name the YAML file in it",)
 
 
 def test_a_file_that_cannot_be_read_is_a_plan_error(plan_file: Write) -> None:
@@ -236,7 +236,7 @@ def test_aliases_cannot_blow_a_plan_up(tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
     file.write_text(f"a0: &a0 [x]\n{levels}\n")
     (problem,) = problems(file)
-    assert "aliases make the plan too large" in problem
+    assert "aliases make the document too large" in problem
 
 
 def test_a_stored_body_of_another_shape_is_a_plan_error() -> None:

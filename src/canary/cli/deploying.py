@@ -37,7 +37,7 @@ async def deploy(journal: Journal, loaded: LoadedPlan) -> list[str]:
 
     Raises BadUsage when there is no Prefect API.
     """
-    async with _api() as client:
+    async with prefect_api() as client:
         await _ensure_pool(client)
         plan = loaded.plan
         await journal.store_plan(StoredPlan(loaded.hash, plan.name, plan.service, loaded.body))
@@ -49,7 +49,7 @@ async def deploy(journal: Journal, loaded: LoadedPlan) -> list[str]:
 
 
 @asynccontextmanager
-async def _api() -> AsyncIterator[PrefectClient]:
+async def prefect_api() -> AsyncIterator[PrefectClient]:
     """Raises BadUsage when no Prefect API is set (Prefect would start an empty one of its own) or it is away."""
     url = get_current_settings().api.url
     if not url:
@@ -113,7 +113,7 @@ async def start_run(loaded: LoadedPlan, journal: Journal, version: str, requeste
 
     Raises BadUsage when there is no Prefect API, or no worker polls.
     """
-    async with _api() as client:
+    async with prefect_api() as client:
         deployed = await _deployed(client, loaded)
         if not deployed or await journal.plan(loaded.hash) is None:
             await deploy(journal, loaded)

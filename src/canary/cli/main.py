@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from canary.cli import decisions, local, looking, plan, review, running, sandbox
+from canary.cli import decisions, local, looking, plan, review, running, sandbox, starting
 
 app = typer.Typer(
     name="canary",
@@ -18,11 +18,12 @@ app = typer.Typer(
     # Help in plain text: to draw it with rich takes longer than all the rest.
     rich_markup_mode=None,
 )
-for group_name, group in {"plan": plan.app, "sandbox": sandbox.app}.items():
+for group_name, group in {"plan": plan.app, "sandbox": sandbox.app, "blocks": starting.blocks}.items():
     group.rich_markup_mode = None
     app.add_typer(group, name=group_name)
 COMMANDS: dict[str, Callable[..., None]] = {
     **local.COMMANDS,
+    **starting.COMMANDS,
     **running.COMMANDS,
     **looking.COMMANDS,
     **review.COMMANDS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from cryptography.fernet import Fernet, MultiFernet
 
@@ -27,12 +28,23 @@ def vault_keys(
     <home>/keys/vault.key, which is made when it is missing. `database` is the SQLite file, if it is one: a
     local key beside it is refused. Raises VaultError, naming the place and never the value.
     """
-    if SETTING in env:
-        return checked(env[SETTING].split(","), SETTING)
-    credential = Path(env.get("CREDENTIALS_DIRECTORY", "")) / CREDENTIAL
-    if "CREDENTIALS_DIRECTORY" in env and credential.is_file():
-        return checked(_read(credential).split(","), f"the systemd credential {CREDENTIAL}")
+    match key_origin(env):
+        case "environment":
+            return checked(env[SETTING].split(","), SETTING)
+        case "systemd":
+            return checked(_read(_credential(env)).split(","), f"the systemd credential {CREDENTIAL}")
     return _local(Settings.from_env(env, home).keys / FILE, database)
+
+
+def key_origin(env: Mapping[str, str]) -> Literal["environment", "systemd", "file"]:
+    """Where `vault_keys` looks: in CANARY_VAULT_KEY, in the systemd credential, or in the local file."""
+    if SETTING in env:
+        return "environment"
+    return "systemd" if "CREDENTIALS_DIRECTORY" in env and _credential(env).is_file() else "file"
+
+
+def _credential(env: Mapping[str, str]) -> Path:
+    return Path(env["CREDENTIALS_DIRECTORY"]) / CREDENTIAL
 
 
 def checked(keys: list[str], place: str) -> tuple[str, ...]:

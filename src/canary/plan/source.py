@@ -21,6 +21,8 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from canary.errors import PlanError
 from canary.plan.problems import Path, Problem, dotted
 
+PLAN = "a plan is a YAML mapping that begins with name: and service:"
+
 _MAX_BYTES = 1_000_000
 _MAX_NODES = 20_000
 _TAG = "tag:yaml.org,2002:"
@@ -68,9 +70,12 @@ def raise_all(problems: Iterable[tuple[Place, str]]) -> None:
         raise PlanError([f"{place}: {what}" for place, what in found])
 
 
-def read(file: File) -> Source:
-    """The document of a file. Raises PlanError with one problem when it is no readable YAML mapping."""
-    text = _text(file)
+def read(file: File, shape: str = PLAN) -> Source:
+    """The document of a file. Raises PlanError with one problem when it is no readable YAML mapping.
+
+    shape: the sentence for a file that is something else: what it should be.
+    """
+    text = _text(file, shape)
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
@@ -78,27 +83,27 @@ def read(file: File) -> Source:
     except (YAMLError, RecursionError) as error:
         raise _failed(file, f"cannot be read as YAML: {str(error).splitlines()[0]}") from None
     if root is None:
-        raise _failed(file, "the file is empty; a plan is a YAML mapping that begins with name: and service:")
+        raise _failed(file, f"the file is empty; {shape}")
     if not isinstance(root, MappingNode):
-        raise _failed(file, "a plan is a YAML mapping (key: value lines) at its top", root.start_mark)
+        raise _failed(file, shape, root.start_mark)
     return _Reader(str(file)).document(root)
 
 
-def _text(file: File) -> str:
+def _text(file: File, shape: str) -> str:
     try:
         with file.open("rb") as stream:
             raw = stream.read(_MAX_BYTES + 1)
         if len(raw) > _MAX_BYTES:
-            raise _failed(file, "is larger than 1 MB; this is no plan")
+            raise _failed(file, f"is larger than 1 MB; {shape}")
         return raw.decode("utf-8-sig")
     except FileNotFoundError:
         close = difflib.get_close_matches(file.name, [f.name for f in file.parent.glob("*.y*ml")], 1)
         hint = f"; did you mean {str(file.parent / close[0])!r}?" if close else ""
         raise PlanError([f"{file}: no such file{hint}"]) from None
     except IsADirectoryError:
-        raise PlanError([f"{file}: is a directory; name the plan's YAML file in it"]) from None
+        raise PlanError([f"{file}: is a directory; name the YAML file in it"]) from None
     except UnicodeDecodeError:
-        raise _failed(file, "is no text file in UTF-8; a plan is a YAML text") from None
+        raise _failed(file, f"is no text file in UTF-8; {shape}") from None
     except OSError as error:
         raise PlanError([f"{file}: cannot be read: {error.strerror}"]) from None
 
@@ -134,7 +139,7 @@ class _Reader:
         self.source.values[path] = self.place(node)
         self.nodes += 1
         if id(node) in self.open or self.nodes > _MAX_NODES:
-            what = "an alias inside its own anchor" if id(node) in self.open else "aliases make the plan too large"
+            what = "an alias inside its own anchor" if id(node) in self.open else "aliases make the document too large"
             raise PlanError([f"{self.place(node)}: {what}"])
         self.open.add(id(node))
         try:
@@ -150,7 +155,7 @@ class _Reader:
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, ScalarNode) and kind in _SCALARS:
             return _scalar(str(node.value), kind)
-        self.wrong(node, path, _NOTHING if kind == "null" else f"the tag !{kind} means nothing in a plan")
+        self.wrong(node, path, _NOTHING if kind == "null" else f"the tag !{kind} means nothing here")
         return ""
 
     def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
@@ -168,7 +173,7 @@ class _Reader:
     def key(self, node: Node, path: Path, seen: dict[str, Any]) -> str | None:
         """The key, or None when it cannot be used."""
         if not isinstance(node, ScalarNode) or _kind(node) not in _SCALARS:
-            self.wrong(node, path, "a key must be a plain text; merge keys (<<) are not used in plans")
+            self.wrong(node, path, "a key must be a plain text; merge keys (<<) are not used here")
             return None
         if node.value in seen:
             first = self.source.keys[(*path, node.value)].line

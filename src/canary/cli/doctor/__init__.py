@@ -1,0 +1,1 @@
+"""`canary doctor`: one look at everything that a rollout needs."""
