@@ -38,7 +38,8 @@ BLOCKS: dict[str, type[Block]] = {
     "token": ApiToken,
 }
 
-_PREFECT_SECONDS = 5.0
+_PREFECT_SECONDS = 15.0
+"""Nothing that keeps users safe asks Prefect for a block, so that a busy server may take its time."""
 
 
 def open_block(ref: str, fields: Mapping[str, Any], clock: Clock | None = None) -> Block:
@@ -53,7 +54,7 @@ async def load_fields(ref: str) -> dict[str, Any]:
     """The plain values, secrets in clear, of the block document in Prefect.
 
     Raises Refused (kind), CredentialError (no such block, or a wrong field) and ProviderUnavailable (no
-    answer from Prefect's API within 5 s).
+    answer from Prefect's API within 15 s).
     """
     cls, name = block_class(ref), block_name(ref)
     try:
@@ -97,7 +98,7 @@ def block_name(ref: str) -> str:
 
 @asynccontextmanager
 async def _prefect(ref: str) -> AsyncIterator[None]:
-    """Prefect's failures as ours, within 5 s. With no API set, Prefect would start an empty server."""
+    """Prefect's failures as ours, within 15 s. With no API set, Prefect would start an empty server."""
     if not get_current_settings().api.url:
         raise ProviderUnavailable(
             f"block {ref}: no Prefect API is set",
@@ -107,7 +108,7 @@ async def _prefect(ref: str) -> AsyncIterator[None]:
         async with asyncio.timeout(_PREFECT_SECONDS):
             yield
     except (TimeoutError, httpx.HTTPError, PrefectException) as error:
-        why = f"{type(error).__name__}" if not isinstance(error, TimeoutError) else "no answer within 5 s"
+        why = f"{type(error).__name__}" if not isinstance(error, TimeoutError) else "no answer within 15 s"
         raise ProviderUnavailable(
             f"block {ref}: Prefect's API gave no usable answer: {why}",
             "check PREFECT_API_URL and that the server is up",
