@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SERVICES := prometheus prometheus-alertmanager chromium postgresql redis-server
 POLICY := /usr/sbin/policy-rc.d
 
-.PHONY: setup demo test bench screenshots services lock clean
+.PHONY: setup demo test bench screenshots docs-examples services lock clean
 
 setup: $(STAMP)
 
@@ -39,6 +39,10 @@ test: setup services
 # The README's pictures of the Prefect UI, taken by the tests that click through it.
 screenshots: setup services
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/prefect/test_ui.py
+
+# What a rehearsal leaves behind, for docs/examples and docs/images.
+docs-examples: setup services
+	$(BIN)/python -m bench.examples
 
 # The measured figures of bench/results. Let the machine do nothing else meanwhile.
 bench: setup
