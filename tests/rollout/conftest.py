@@ -20,8 +20,9 @@ from canary.rollout import events as e
 from canary.rollout.adapters import Opener
 from canary.rollout.conducting import Seat, Start, Stores, begin, conducting, pass_preflight, taking
 from canary.rollout.conductor import Conductor
+from canary.rollout.folding import fold
 from canary.rollout.people import enter
-from canary.rollout.state import State, fold
+from canary.rollout.state import State
 from canary.testing.fakes import (
     FakeBrowser,
     FakeClock,

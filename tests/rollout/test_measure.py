@@ -11,8 +11,9 @@ from canary.errors import MeasurementFailed
 from canary.plan.load import parse_plan
 from canary.ports import Increment, Scrape
 from canary.rollout import events as e
+from canary.rollout.folding import fold
 from canary.rollout.measure import Meter
-from canary.rollout.state import State, fold
+from canary.rollout.state import State
 from canary.testing.fakes import FakeClock, FakeMetrics
 from canary.testing.journal import MemoryJournal
 

@@ -8,7 +8,8 @@ import pytest
 
 from canary.cli.following import end
 from canary.rollout.events import CheckObserved, RolloutEnded
-from canary.rollout.state import State, apply
+from canary.rollout.folding import apply
+from canary.rollout.state import State
 
 ENDED = RolloutEnded(outcome="promoted", phase="full", reason="every phase has passed", verified=True)
 

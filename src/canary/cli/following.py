@@ -12,7 +12,8 @@ from typing import Any
 from canary.cli.store import journal
 from canary.ports import Journal
 from canary.rollout.events import Event, parse
-from canary.rollout.state import State, fold
+from canary.rollout.folding import fold
+from canary.rollout.state import State
 from canary.rollout.words import say
 
 LOOK_EVERY = 0.3

@@ -12,7 +12,8 @@ from canary.plan.units import duration, percent
 from canary.ports import Entry
 from canary.review.figures import TOLD, figures
 from canary.rollout.events import parse
-from canary.rollout.state import State, fold
+from canary.rollout.folding import fold
+from canary.rollout.state import State
 from canary.rollout.words import say
 
 DRAFTS = ("deploy-guide.md", "training.md", "lessons.md")

@@ -20,7 +20,8 @@ from canary.review.kpis import KpiRow, Measured, Said, kpi_rows
 from canary.review.shown import Asked, latency_measures, shown
 from canary.review.sums import Sums, sums
 from canary.review.tables import Table, tables
-from canary.rollout.state import State, fold
+from canary.rollout.folding import fold
+from canary.rollout.state import State
 
 __all__ = ["Report", "full_at", "report", "standing"]
 NAMED = 3

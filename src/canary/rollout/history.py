@@ -10,8 +10,9 @@ from canary.plan.load import parse_plan
 from canary.plan.model import Plan
 from canary.ports import Journal
 from canary.rollout import events as e
+from canary.rollout.folding import fold
 from canary.rollout.people import read_state
-from canary.rollout.state import State, fold
+from canary.rollout.state import State
 from canary.rollout.words import say
 
 RuleId = tuple[str, str]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from canary.errors import BadUsage, Conflict, UnknownRollout
 from canary.ports import Clock, Entry, Journal
 from canary.rollout import events as e
-from canary.rollout.state import State, fold
+from canary.rollout.folding import fold
+from canary.rollout.state import State
 
 TRIES = 50
 

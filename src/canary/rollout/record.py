@@ -9,7 +9,8 @@ from typing import Protocol
 from canary.errors import Conflict, JournalUnavailable
 from canary.ports import Clock, Entry, Journal, Lock, NewEntry
 from canary.rollout.events import Event, parse
-from canary.rollout.state import State, apply, fold
+from canary.rollout.folding import apply, fold
+from canary.rollout.state import State
 
 SILENT_AFTER = 10.0
 """Seconds without a journal's answer after which a conductor must not go on as if nothing were (promise I6)."""
