@@ -6,7 +6,7 @@ Each case is a rollout of so many hours with a block every 15 s of so many serie
 measures are histograms of 12 buckets). The lines are made beforehand, as text, in a file. Aim for 24 h × 50 series:
 2 s and 500 MiB.
 
-read:   lines → entries (JSON), and the state of all that is no block.
+read:   lines → entries (JSON), all in memory as a journal gives them, and the state of all that is no block.
 report: frames, sums, KPIs, alerts by hour, curves, tables.
 page:   plots and HTML, and the import of matplotlib. All other imports are in `whole` alone.
 """
@@ -33,7 +33,7 @@ from canary.ports import Entry
 START, BLOCK = 1_800_000_000.0, 15.0
 BESIDE = 120
 EDGES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0)
-CASES = ((24, 50), (48, 50), (24, 500), (48, 500))
+CASES = ((24, 50), (48, 50), (48, 100), (48, 500))
 AIMS = {(24, 50): (2.0, 500.0)}
 
 
@@ -79,12 +79,12 @@ def lines(plan: Plan, hours: int) -> Iterator[str]:
     release = {"api": {"candidate": "2.1.0", "stable": "2.0.9"}}
     yield _line(1, START, "preflight_passed", {"release": release, "stable_version": "2.0.9", "sealed": []})
     yield _line(2, START, "soak_started", {"phase": canary.name, "due": START + BESIDE * BLOCK})
+    # Everything is counted by both arms all the time: the worst case for the size.
+    arms = {"increments": _arms(increments), "watched": _arms(watched), "scrapes": 1, "share": 0.1, "routed": None}
+    block = json.dumps(arms).removeprefix("{")
     for number in range(1, int(hours * 3600 / BLOCK) + BESIDE + 1):
         at = START + number * BLOCK
-        # Everything is counted by both arms all the time: the worst case for the size.
-        arms = {"increments": _arms(increments), "watched": _arms(watched)}
-        block = {"at": at, **arms, "scrapes": 1, "share": 0.1, "routed": None}
-        yield _line(2 * number + 1, at, "sampled", {"block": block})
+        yield f'[{2 * number + 1}, {at}, "sampled", {{"block": {{"at": {at}, {block}}}]'
         if number == BESIDE:
             shown = {"api": {"answer": "yes", "observed": 1.0, "detail": ""}}
             yield _line(2 * number + 2, at, "exposure_observed", {"share": 1.0, "targets": shown})
