@@ -23,10 +23,12 @@ Version = Annotated[str, typer.Option("--version", help="The version to roll out
 
 def deploy(file: PlanFile, as_json: AsJson = False) -> None:
     """Store the plan and make its Prefect deployment, with the shared ones (review, approve, abort, roll-back)."""
+    from canary.cli.progress import busy
     from canary.plan.load import load_plan
 
     loaded = load_plan(file)
-    names = asyncio.run(_deploy(loaded))
+    with busy(f"deploying {loaded.plan.name}"):
+        names = asyncio.run(_deploy(loaded))
     if as_json:
         typer.echo(json.dumps({"plan": loaded.plan.name, "hash": loaded.hash, "deployments": names}))
         return
@@ -50,17 +52,20 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Start a rollout as a Prefect run. Deploys the plan first when it has changed."""
+    from canary.cli.progress import busy
     from canary.plan.load import load_plan
 
     loaded = load_plan(file)
-    rollout = asyncio.run(_start(loaded, version, by))
+    with busy(f"starting {loaded.plan.name} {version}"):
+        rollout = asyncio.run(_start(loaded, version, by))
     if not wait:
         typer.echo(
             json.dumps({"rollout": rollout}) if as_json else f"started {rollout}: canary status {rollout} --watch"
         )
         return
     try:
-        state = asyncio.run(_follow(rollout))
+        with busy(f"following {rollout}; Ctrl-C only detaches"):
+            state = asyncio.run(_follow(rollout))
     except KeyboardInterrupt:
         typer.echo(f"\ndetached; {rollout} goes on: canary status {rollout} --watch", err=True)
         raise typer.Exit(130) from None
@@ -102,8 +107,10 @@ async def _follow(rollout: str) -> Any:
 def rollback(rollout: Rollout, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
     """Go back to the stable release now, from this process. Needs journal and vault; neither Prefect nor a worker."""
     from canary.cli.following import end
+    from canary.cli.progress import busy
 
-    state = asyncio.run(_roll_back(rollout, who(by, reason)))
+    with busy(f"rolling {rollout} back"):
+        state = asyncio.run(_roll_back(rollout, who(by, reason)))
     raise typer.Exit(end(state, as_json))
 
 
@@ -120,8 +127,10 @@ async def _roll_back(rollout: str, asked: dict[str, str]) -> Any:
 def resume(rollout: Rollout, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
     """End a hold with fresh evidence; without a living conductor, conduct from this process, without Prefect."""
     from canary.cli.following import end
+    from canary.cli.progress import busy
 
-    state = asyncio.run(_resume(rollout, who(by, reason)))
+    with busy(f"resuming {rollout}"):
+        state = asyncio.run(_resume(rollout, who(by, reason)))
     raise typer.Exit(end(state, as_json))
 
 
