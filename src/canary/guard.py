@@ -19,12 +19,16 @@ LOOK_EVERY = 1.0
 
 
 class Guard:
-    """Looks at every lock; what has no living conductor is rolled back, or, at full, brought to its end."""
+    """Looks at every lock; what has no living conductor is rolled back, or, at full, brought to its end.
+
+    looked_at: unix seconds of the last look that the journal answered; None before the first.
+    """
 
     def __init__(self, stores: Stores, opener: Opener, listeners: tuple[Listener, ...] = ()) -> None:
         self.stores = stores
         self.opener = opener
         self.listeners = listeners
+        self.looked_at: float | None = None
         self._busy: set[str] = set()
 
     async def watch(self) -> None:
@@ -52,6 +56,7 @@ class Guard:
             locks = await self.stores.journal.locks()
         except JournalUnavailable:
             return ()
+        self.looked_at = self.stores.clock.now()
         return [lock for lock in locks if lock.lease_until + EXPIRED_FOR < self.stores.clock.now()]
 
     async def _recover(self, lock: Lock) -> bool:

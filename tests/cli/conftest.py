@@ -156,4 +156,5 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: StoredPlan) -> D
     url = f"sqlite+aiosqlite:///{tmp_path / 'journal.db'}"
     monkeypatch.setenv("CANARY_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CANARY_JOURNAL_URL", url)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     return Desk(url, plan)

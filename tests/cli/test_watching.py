@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import pty
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -118,3 +122,20 @@ async def test_an_unknown_rollout_is_said_before_anything_is_drawn(screen: Conso
 def test_time_is_told_twice_only_where_it_differs(left: Left, words: str) -> None:
     """Plan time and the clock are the same but in a demonstration; a rollback has no plan time."""
     assert time_left(left) == words
+
+
+@pytest.mark.parametrize(("term", "live"), [("xterm", True), ("dumb", False)])
+def test_the_command_draws_on_a_terminal_that_can_be_drawn_on(desk: Any, shop: Any, term: str, live: bool) -> None:
+    """Drawn with its table on a terminal; lines of text on a dumb one, where nothing can be drawn anew."""
+    desk.tell("r1", [*shop.until_canary(), shop.judged(2), ENDED])
+    ours, theirs = pty.openpty()
+    argv = [sys.executable, "-m", "canary", "status", "r1", "--watch"]
+    env = {**os.environ, "TERM": term, "COLUMNS": "120"}
+    done = subprocess.run(argv, stdout=theirs, stderr=subprocess.PIPE, env=env, check=False, timeout=60)
+    os.write(theirs, b"end")
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert done.returncode == 0, done.stderr
+    assert ("0.10%" in shown) == live
+    assert (b"rolled back: too many errors" in done.stderr) != live

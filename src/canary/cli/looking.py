@@ -62,18 +62,20 @@ async def _lines(rollout: str) -> Sequence[Entry]:
 
 
 async def _watch(rollout: str, as_json: bool) -> None:
-    """Live on a terminal; a line of text for each of the journal's where there is none."""
-    if as_json or not sys.stdout.isatty():
+    """Live on a terminal; a line of text for each of the journal's where there is none, or a dumb one."""
+    from canary.cli.drawing import console_on_stdout
+
+    screen = console_on_stdout()
+    if as_json or not sys.stdout.isatty() or screen.is_dumb_terminal:
         from canary.cli.following import follow_to_the_end
 
         await follow_to_the_end(rollout)
         return
-    from canary.cli.drawing import console_on_stdout
     from canary.cli.store import WallClock, journal
     from canary.cli.watching import watch
 
     async with journal() as opened:
-        await watch(opened, WallClock(), rollout, console_on_stdout())
+        await watch(opened, WallClock(), rollout, screen)
 
 
 async def _show(rollout: str, as_json: bool) -> None:

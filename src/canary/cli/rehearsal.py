@@ -19,6 +19,7 @@ from rich.console import Console
 
 from canary.cli.following import follow, tell
 from canary.cli.parts import Parts, prefect_server, worker_and_guard
+from canary.cli.progress import busy
 from canary.cli.store import WallClock, journal
 from canary.errors import BadUsage, CanaryError
 from canary.journal.store import SqlJournal
@@ -52,7 +53,8 @@ async def rehearse(fault: str) -> State | None:
         if lacking := _lacking():
             _say(f"the checks in a browser are skipped: {lacking}")
         _say("approvals are granted by plans/demo.yaml itself: nobody is asked")
-        state = await _abort_on_ctrl_c(opened, rollout, _watch(opened, rollout, parts.sandbox, fault))
+        with busy(f"{rollout} is under way; Ctrl-C aborts it", console):
+            state = await _abort_on_ctrl_c(opened, rollout, _watch(opened, rollout, parts.sandbox, fault))
     _where_to_look(rollout)
     return state
 
@@ -90,17 +92,21 @@ async def _parts(home: Path) -> AsyncIterator[Parts]:
     """Sandbox and Prefect server side by side, then blocks, deployments, worker and guard."""
     async with AsyncExitStack() as stack:
         os.environ["CANARY_EVIDENCE"] = str(stack.enter_context(_evidence()))
-        with console.status("starting sandbox (Envoy, two servers, users) and Prefect server …"):
+        with busy("starting sandbox (Envoy, two servers, users) and Prefect server", console):
             sandbox, ui = await asyncio.gather(
                 stack.enter_async_context(_sandbox(home)), stack.enter_async_context(prefect_server(home))
             )
-        with console.status("making blocks and deployments, starting worker and guard …"):
+        with busy("making blocks and deployments, starting worker and guard", console):
             async with journal() as opened:
                 await _end_leftovers(opened)
                 await _blocks_and_deployments(opened, sandbox)
             children = await stack.enter_async_context(worker_and_guard(home))
             await _until_polled()
-        yield Parts(sandbox, ui, children)
+        try:
+            yield Parts(sandbox, ui, children)
+        finally:
+            with busy("stopping everything", console):
+                await stack.aclose()
 
 
 @contextmanager
@@ -226,6 +232,7 @@ def _leave(rollout: str) -> None:
     _say("left at once. By hand:")
     _say(f"  canary rollback {rollout} --reason 'left the demo'")
     _say("  canary sandbox down")
+    console.show_cursor(True)
     os._exit(1)
 
 

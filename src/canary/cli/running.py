@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from canary.cli.decisions import AsJson, By, Reason, Rollout, who
+
+if TYPE_CHECKING:
+    from canary.guard import Guard
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan's YAML file, or an overlay of one.")]
 Version = Annotated[str, typer.Option("--version", help="The version to roll out.", show_default=False)]
@@ -19,10 +23,12 @@ Version = Annotated[str, typer.Option("--version", help="The version to roll out
 
 def deploy(file: PlanFile, as_json: AsJson = False) -> None:
     """Store the plan and make its Prefect deployment, with the shared ones (review, approve, abort, roll-back)."""
+    from canary.cli.progress import busy
     from canary.plan.load import load_plan
 
     loaded = load_plan(file)
-    names = asyncio.run(_deploy(loaded))
+    with busy(f"deploying {loaded.plan.name}"):
+        names = asyncio.run(_deploy(loaded))
     if as_json:
         typer.echo(json.dumps({"plan": loaded.plan.name, "hash": loaded.hash, "deployments": names}))
         return
@@ -46,17 +52,20 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Start a rollout as a Prefect run. Deploys the plan first when it has changed."""
+    from canary.cli.progress import busy
     from canary.plan.load import load_plan
 
     loaded = load_plan(file)
-    rollout = asyncio.run(_start(loaded, version, by))
+    with busy(f"starting {loaded.plan.name} {version}"):
+        rollout = asyncio.run(_start(loaded, version, by))
     if not wait:
         typer.echo(
             json.dumps({"rollout": rollout}) if as_json else f"started {rollout}: canary status {rollout} --watch"
         )
         return
     try:
-        state = asyncio.run(_follow(rollout))
+        with busy(f"following {rollout}; Ctrl-C only detaches"):
+            state = asyncio.run(_follow(rollout))
     except KeyboardInterrupt:
         typer.echo(f"\ndetached; {rollout} goes on: canary status {rollout} --watch", err=True)
         raise typer.Exit(130) from None
@@ -98,8 +107,10 @@ async def _follow(rollout: str) -> Any:
 def rollback(rollout: Rollout, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
     """Go back to the stable release now, from this process. Needs journal and vault; neither Prefect nor a worker."""
     from canary.cli.following import end
+    from canary.cli.progress import busy
 
-    state = asyncio.run(_roll_back(rollout, who(by, reason)))
+    with busy(f"rolling {rollout} back"):
+        state = asyncio.run(_roll_back(rollout, who(by, reason)))
     raise typer.Exit(end(state, as_json))
 
 
@@ -116,8 +127,10 @@ async def _roll_back(rollout: str, asked: dict[str, str]) -> Any:
 def resume(rollout: Rollout, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
     """End a hold with fresh evidence; without a living conductor, conduct from this process, without Prefect."""
     from canary.cli.following import end
+    from canary.cli.progress import busy
 
-    state = asyncio.run(_resume(rollout, who(by, reason)))
+    with busy(f"resuming {rollout}"):
+        state = asyncio.run(_resume(rollout, who(by, reason)))
     raise typer.Exit(end(state, as_json))
 
 
@@ -142,27 +155,51 @@ async def _resume(rollout: str, asked: dict[str, str]) -> Any:
 
 def guard(
     once: Annotated[bool, typer.Option("--once", help="Look once instead of for ever.")] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Serve /metrics there, for Prometheus; 0 takes a free port. Off by default."
+        ),
+    ] = None,
+    metrics_host: Annotated[str, typer.Option(help="The address that serves /metrics.")] = "127.0.0.1",
     as_json: AsJson = False,
 ) -> None:
     """Watch every rollout; bring back what has no living conductor. Needs journal and vault, not Prefect."""
-    recovered = asyncio.run(_guard(once))
+    from canary.errors import BadUsage
+
+    if once and metrics_port is not None:
+        raise BadUsage("--once ends at once: nobody could read its metrics", "leave --once or --metrics-port out")
+    recovered = asyncio.run(_guard_once() if once else _guard(metrics_host, metrics_port))
     if as_json:
         typer.echo(json.dumps({"recovered": list(recovered)}))
 
 
-async def _guard(once: bool) -> Any:
+async def _guard_once() -> Sequence[str]:
+    async with _opened_guard() as watching:
+        return await watching.look()
+
+
+async def _guard(host: str, port: int | None) -> Sequence[str]:
+    async with _opened_guard() as watching, AsyncExitStack() as stack:
+        if port is not None:
+            from canary.cli.metrics import serving
+
+            served = await stack.enter_async_context(serving(watching, host, port))
+            sys.stderr.write(f"metrics: http://{host}:{served}/metrics\n")
+        sys.stderr.write("the guard watches; it ends with Ctrl-C\n")
+        await watching.watch()
+    return ()
+
+
+@asynccontextmanager
+async def _opened_guard() -> AsyncIterator[Guard]:
     from canary.blocks.opener import OPENER
     from canary.cli.following import tell
     from canary.guard import Guard
     from canary.tasks.stores import opened
 
     async with opened() as stores:
-        watching = Guard(stores, OPENER, (tell,))
-        if once:
-            return await watching.look()
-        sys.stderr.write("the guard watches; it ends with Ctrl-C\n")
-        await watching.watch()
-    return ()
+        yield Guard(stores, OPENER, (tell,))
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -37,7 +37,7 @@ def up(
     from canary.sandbox.control import Sandbox
 
     async def run() -> None:
-        starting = Sandbox.start(_home(), rps=rps, users=users, router_port=router_port)
+        starting = _started(Sandbox.start(_home(), rps=rps, users=users, router_port=router_port))
         if detach:
             _tell_up(await starting, detach, as_json)
         else:
@@ -51,12 +51,14 @@ def down(as_json: AsJson = False) -> None:
     """Stop the sandbox and all its processes."""
 
     async def run() -> None:
+        from canary.cli.progress import busy
         from canary.sandbox.control import Sandbox
         from canary.sandbox.state import check_running
 
         home = _home()
         check_running(home)
-        await Sandbox(home).stop()
+        with busy("stopping the sandbox"):
+            await Sandbox(home).stop()
         typer.echo(json.dumps({"stopped": True}) if as_json else "sandbox stopped")
 
     _finish(run(), as_json)
@@ -127,6 +129,13 @@ def _tell_up(sandbox: Sandbox, detach: bool, as_json: bool) -> None:
         return
     end = "stop it with: canary sandbox down" if detach else "Ctrl-C stops it"
     typer.echo(f"docflow serves its users on {state.router_url} ({end})")
+
+
+async def _started(starting: Coroutine[Any, Any, Sandbox]) -> Sandbox:
+    from canary.cli.progress import busy
+
+    with busy("starting the sandbox"):
+        return await starting
 
 
 async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
