@@ -21,7 +21,8 @@ from canary.errors import BadUsage, JournalError, JournalUnavailable
 from canary.guard import Guard
 from canary.journal.fencing import FREED
 from canary.ports import Clock, Journal, Lock
-from canary.rollout.state import State, fold
+from canary.rollout.folding import fold
+from canary.rollout.state import State
 from canary.rollout.view import standing
 
 FRESH_FOR = 1.0
