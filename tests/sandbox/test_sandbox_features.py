@@ -175,7 +175,9 @@ async def test_distinct_admins_are_counted_and_which_feature_they_used(open_to_a
     for number in (50, 50, 100, 101):
         assert await call(open_to_all, "queue", 1, user_id(number)) == [200]
     assert await call(open_to_all, "export", 1, user_id(150)) == [200]
-    assert await admins(open_to_all) == [4, 2, 0, 1]
+    assert await call(open_to_all, "export", 1, user_id(50)) == [200]
+    assert await admins(open_to_all) == [4, 2, 0, 2]
+    assert await open_to_all.total("admins_seen_by_feature", feature="any") == 3
 
 
 async def admins(world: World) -> list[float]:

@@ -21,7 +21,7 @@
 | export_scheduling_failures_total | | of these, answered 500 |
 | exports_total | kind | exports: scheduled (a schedule was made) or manual (taken at once) |
 | admins_seen | | gauge: distinct admins of whom any request came |
-| admins_seen_by_feature | feature | gauge: distinct admins who called the feature's API |
+| admins_seen_by_feature | feature | gauge: distinct admins who called the feature's API, or `any` of them |
 | queue_load_seconds | | histogram: the queue's API with AI data, the failed calls included |
 | analytics_render_seconds | | histogram: from the toggle to the forecast's bars, as the page's script measures it |
 | export_api_seconds | | histogram: the scheduling API, the failed calls included |
