@@ -5,7 +5,6 @@ from __future__ import annotations
 from canary.sandbox.docflow.versioned import Versioned
 from canary.sandbox.wire import FEATURES, Feature, is_admin
 
-
 ANY = "any"
 """The label of those who used at least one: the features' own numbers overlap."""
 
