@@ -105,7 +105,7 @@ def adapters(plan: Plan, clock: FakeClock) -> tuple[Adapters, FakeMetrics]:
     targets = {name: FakeTarget(FakePlatform(clock, "2.0.9")) for name in plan.targets}
     told = {ref: FakeNotifier() for ref in (*plan.notify.updates, *plan.notify.page)}
     updates, page = ({ref: told[ref] for ref in refs} for refs in (plan.notify.updates, plan.notify.page))
-    return Adapters(targets, metrics, FakeProbe(), FakeBrowser(), FakeEvidence(), updates, page, {}), metrics
+    return Adapters(targets, metrics, FakeProbe(), FakeBrowser(), FakeEvidence(), updates, page, {}, {}), metrics
 
 
 async def soaking(seat: Seat, conductor: Conductor, phase: Phase) -> None:
