@@ -72,6 +72,24 @@ async def test_a_canary_shows_each_rule_over_time(world: Any, ended: Any) -> Non
     assert told.said.startswith("promoted")
 
 
+async def test_a_flag_is_asked_for_all_or_nothing(make_world: Any, ended: Any) -> None:
+    """It cannot show 10 %: on is what it was asked for, and what the others were asked for is theirs."""
+    flag = {"use": "flags/shop", "set": {"new": True}, "read_by": ["api", "web"]}
+    world = make_world({"targets.flag": flag})
+    task = world.start()
+    await world.in_canary()
+    told = await seen(world)
+    assert [(row.name, row.asked, row.observed) for row in told.targets] == [
+        ("api", 0.1, 0.1),
+        ("web", 0.1, 0.1),
+        ("flag", 1.0, 1.0),
+    ]
+    assert view(await begin_story(world.journal, "r1"), None, 0.0).targets[2].asked == 0.1
+    await world.says(e.AbortAsked(by="Ann", how="a test", reason="enough"))
+    await ended(task)
+    assert {row.asked for row in (await seen(world)).targets} == {0.0}
+
+
 async def test_a_hold_shows_why_and_its_end(world: Any, person: Any, ended: Any) -> None:
     """A person must decide: the reason, and the time until it rolls back."""
     task = world.start()
