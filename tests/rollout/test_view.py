@@ -116,6 +116,30 @@ async def test_a_story_read_in_two_parts_is_the_same_story(world: Any, ended: An
     assert whole.history.said_at == (await world.lines())[-1].at
 
 
+async def test_a_soak_that_starts_anew_forgets_the_values_of_the_former(world: Any, person: Any, ended: Any) -> None:
+    """After a hold that is resumed the evidence is fresh, and so is its course."""
+    task = world.start()
+    await world.in_canary()
+    await world.clock.sleep(600)
+    before = (await seen(world)).rules[0].over_time
+    await world.says(e.HoldAsked(**person()))
+    await world.until(lambda s: s.hold is not None)
+    await world.says(e.ResumeAsked(**person()))
+    await world.until(lambda s: s.hold is None and s.soaking == "canary" and s.verdict is not None)
+    assert len((await seen(world)).rules[0].over_time) < len(before)
+    await world.says(e.AbortAsked(**person()))
+    await ended(task)
+
+
+async def test_a_role_that_says_yes_twice_is_shown_once(world: Any, ended: Any) -> None:
+    """As the state counts it: the newest."""
+    task = world.start()
+    await world.approve("owner", "owner")
+    assert [yes.role for yes in (await seen(world)).approvals] == ["owner"]
+    await world.says(e.ApprovalRejected(role="lead", by="Lars", how="a test", reason="no"))
+    await ended(task)
+
+
 def test_an_approval_for_other_evidence_is_no_yes() -> None:
     """Only what counted is shown: a yes to something else is in the journal, and not here."""
     yes = e.ApprovalGiven(role="owner", by="Olga", how="x", reason="r", subject="old")
@@ -165,7 +189,7 @@ def test_a_line_of_bars_is_never_longer_than_asked_and_has_gaps_only_for_nothing
 
 def test_a_spike_is_not_averaged_away() -> None:
     """One bad moment among a thousand good ones is seen."""
-    assert spark([0.0] * 500 + [1.0] + [0.0] * 500, 10).count(BARS[-1]) == 1
+    assert spark([0.0] * 537 + [1.0] + [None, 0.0] * 230, 10).count(BARS[-1]) == 1
 
 
 @pytest.mark.parametrize(
