@@ -170,8 +170,8 @@ async def test_the_journal_is_read_once_a_second_and_only_what_is_new(
     again = await reader.read()
     assert (journal.asked, journal.lines_read - before) == (2, 1)
     assert again is not None
-    assert again[0].state is not None
-    assert again[0].state.verdict is not None
+    assert again[0].seen is not None
+    assert again[0].seen.judged == "canary"
 
 
 async def test_a_journal_that_is_away_leaves_nothing_stale(journal: WatchedJournal, clock: FakeClock) -> None:

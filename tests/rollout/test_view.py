@@ -72,6 +72,24 @@ async def test_a_canary_shows_each_rule_over_time(world: Any, ended: Any) -> Non
     assert told.said.startswith("promoted")
 
 
+async def test_a_flag_is_asked_for_all_or_nothing(make_world: Any, ended: Any) -> None:
+    """It cannot show 10 %: on is what it was asked for, and what the others were asked for is theirs."""
+    flag = {"use": "flags/shop", "set": {"new": True}, "read_by": ["api", "web"]}
+    world = make_world({"targets.flag": flag})
+    task = world.start()
+    await world.in_canary()
+    told = await seen(world)
+    assert [(row.name, row.asked, row.observed) for row in told.targets] == [
+        ("api", 0.1, 0.1),
+        ("web", 0.1, 0.1),
+        ("flag", 1.0, 1.0),
+    ]
+    assert view(await begin_story(world.journal, "r1"), None, 0.0).targets[2].asked == 0.1
+    await world.says(e.AbortAsked(by="Ann", how="a test", reason="enough"))
+    await ended(task)
+    assert {row.asked for row in (await seen(world)).targets} == {0.0}
+
+
 async def test_a_hold_shows_why_and_its_end(world: Any, person: Any, ended: Any) -> None:
     """A person must decide: the reason, and the time until it rolls back."""
     task = world.start()
@@ -96,6 +114,30 @@ async def test_a_story_read_in_two_parts_is_the_same_story(world: Any, ended: An
     whole = await begin_story(world.journal, "r1")
     assert await read_on(world.journal, half) == whole
     assert whole.history.said_at == (await world.lines())[-1].at
+
+
+async def test_a_soak_that_starts_anew_forgets_the_values_of_the_former(world: Any, person: Any, ended: Any) -> None:
+    """After a hold that is resumed the evidence is fresh, and so is its course."""
+    task = world.start()
+    await world.in_canary()
+    await world.clock.sleep(600)
+    before = (await seen(world)).rules[0].over_time
+    await world.says(e.HoldAsked(**person()))
+    await world.until(lambda s: s.hold is not None)
+    await world.says(e.ResumeAsked(**person()))
+    await world.until(lambda s: s.hold is None and s.soaking == "canary" and s.verdict is not None)
+    assert len((await seen(world)).rules[0].over_time) < len(before)
+    await world.says(e.AbortAsked(**person()))
+    await ended(task)
+
+
+async def test_a_role_that_says_yes_twice_is_shown_once(world: Any, ended: Any) -> None:
+    """As the state counts it: the newest."""
+    task = world.start()
+    await world.approve("owner", "owner")
+    assert [yes.role for yes in (await seen(world)).approvals] == ["owner"]
+    await world.says(e.ApprovalRejected(role="lead", by="Lars", how="a test", reason="no"))
+    await ended(task)
 
 
 def test_an_approval_for_other_evidence_is_no_yes() -> None:
@@ -147,7 +189,7 @@ def test_a_line_of_bars_is_never_longer_than_asked_and_has_gaps_only_for_nothing
 
 def test_a_spike_is_not_averaged_away() -> None:
     """One bad moment among a thousand good ones is seen."""
-    assert spark([0.0] * 500 + [1.0] + [0.0] * 500, 10).count(BARS[-1]) == 1
+    assert spark([0.0] * 537 + [1.0] + [None, 0.0] * 230, 10).count(BARS[-1]) == 1
 
 
 @pytest.mark.parametrize(

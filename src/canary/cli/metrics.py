@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,10 +20,12 @@ from prometheus_client.registry import Collector
 from canary.errors import BadUsage, JournalError, JournalUnavailable
 from canary.guard import Guard
 from canary.journal.fencing import FREED
+from canary.plan.model import Plan
 from canary.ports import Clock, Journal, Lock
 from canary.rollout.folding import fold
+from canary.rollout.history import Story, plan_of
 from canary.rollout.state import State
-from canary.rollout.view import standing
+from canary.rollout.view import TargetRow, View, view
 
 FRESH_FOR = 1.0
 """Seconds for which one reading of the journal answers every scrape."""
@@ -33,10 +35,10 @@ ANSWER_WITHIN = 5.0
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """A service that is being rolled out; no state when its journal cannot be read by this version."""
+    """A service that is being rolled out; no view when its journal cannot be read by this version."""
 
     lock: Lock
-    state: State | None
+    seen: View | None
 
 
 class Reader:
@@ -46,6 +48,7 @@ class Reader:
         self.journal = journal
         self.clock = clock
         self._states: dict[str, State] = {}
+        self._plans: dict[str, Plan | None] = {}
         self._read: tuple[UnderWay, ...] | None = None
         self._read_at = -math.inf
         self._one_at_a_time = asyncio.Lock()
@@ -61,20 +64,26 @@ class Reader:
     async def _anew(self) -> tuple[UnderWay, ...] | None:
         try:
             locks = await self.journal.locks()
-            under_way = tuple([UnderWay(lock, await self._state(lock.rollout)) for lock in locks])
+            self._states = {lock.rollout: self._states.get(lock.rollout, State(lock.rollout)) for lock in locks}
+            return tuple([UnderWay(lock, await self._seen(lock.rollout)) for lock in locks])
         except JournalUnavailable:
             return None
-        self._states = {each.lock.rollout: each.state for each in under_way if each.state}
-        return under_way
 
-    async def _state(self, rollout: str) -> State | None:
-        known = self._states.get(rollout, State(rollout))
+    async def _seen(self, rollout: str) -> View | None:
+        known = self._states[rollout]
         try:
-            return fold(known, await self.journal.read(rollout, known.seq))
+            state = fold(known, await self.journal.read(rollout, known.seq))
         except JournalUnavailable:
             raise
         except JournalError:
             return None
+        self._states[rollout] = state
+        return view(Story(state), await self._plan(state), self.clock.now())
+
+    async def _plan(self, state: State) -> Plan | None:
+        if state.plan_hash not in self._plans:
+            self._plans[state.plan_hash] = await plan_of(self.journal, state)
+        return self._plans[state.plan_hash]
 
 
 class Exporter(Collector):
@@ -107,7 +116,7 @@ class Exporter(Collector):
 def _rollouts(under_way: tuple[UnderWay, ...]) -> GaugeMetricFamily:
     family = _family("canary_rollouts", "Rollouts under way.", "service", "phase", "standing")
     for each in under_way:
-        phase, stands = (each.state.phase or "preflight", standing(each.state)) if each.state else ("", "unreadable")
+        phase, stands = (each.seen.phase, each.seen.standing) if each.seen else ("", "unreadable")
         family.add_metric((each.lock.service, phase, stands), 1.0)
     return family
 
@@ -123,18 +132,18 @@ def _leases(under_way: tuple[UnderWay, ...], now: float) -> GaugeMetricFamily:
 def _exposures(under_way: tuple[UnderWay, ...]) -> GaugeMetricFamily:
     about = "Share of users on the candidate, 0-1: asked of the target, and observed there last."
     family = _family("canary_exposure_share", about, "service", "target", "kind")
-    for each in under_way:
-        for target, shares in _shares(each.state).items() if each.state else ():
-            for kind, share in shares.items():
-                family.add_metric((each.lock.service, target, kind), share)
+    for service, row in _targets(under_way):
+        family.add_metric((service, row.name, "asked"), row.asked)
+        if row.observed is not None:
+            # An unknown share is absent, and not 0.
+            family.add_metric((service, row.name, "observed"), row.observed)
     return family
 
 
-def _shares(state: State) -> Mapping[str, Mapping[str, float]]:
-    """An observed share that is not known is absent, and not 0."""
-    shown = {name: state.targets[name].observed for name in state.release if name in state.targets}
-    observed = {name: {"observed": share} for name, share in shown.items() if share is not None}
-    return {name: {"asked": state.asked, **observed.get(name, {})} for name in state.release}
+def _targets(under_way: tuple[UnderWay, ...]) -> Iterator[tuple[str, TargetRow]]:
+    for each in under_way:
+        for row in each.seen.targets if each.seen else ():
+            yield each.lock.service, row
 
 
 def _family(name: str, about: str, *labels: str) -> GaugeMetricFamily:

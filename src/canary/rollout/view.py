@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from canary.judge.verdict import Verdict
+from canary.plan.kinds import KINDS, kind_of
 from canary.plan.model import Phase, Plan
 from canary.rollout.history import Story, Yes
 from canary.rollout.numbers import number, spark
@@ -110,7 +111,7 @@ def view(story: Story, plan: Plan | None, now: float) -> View:
         why=_why(state),
         left=_left(state, plan, now),
         asked=state.asked,
-        targets=tuple(_targets(state)),
+        targets=tuple(_targets(state, plan)),
         approvals=story.history.approvals,
         waits_for=state.approval.missing if state.approval and not over(state) else (),
         judged=state.soaking if state.verdict else state.phase if state.looks.last else "",
@@ -186,11 +187,18 @@ def _until(of: Literal["soak", "approval", "hold"], ends: float | None, plan: Pl
     return Left(of, ends, seconds, seconds * plan.time_scale if plan else None)
 
 
-def _targets(state: State) -> Iterator[TargetRow]:
+def _targets(state: State, plan: Plan | None) -> Iterator[TargetRow]:
     for name in dict.fromkeys((*state.release, *state.targets)):
         shown = state.targets.get(name)
         observed, answer, detail = (shown.observed, shown.answer, shown.detail) if shown else (None, "", "not seen yet")
-        yield TargetRow(name, state.asked, observed, answer, detail)
+        yield TargetRow(name, _asked_of(name, state.asked, plan), observed, answer, detail)
+
+
+def _asked_of(target: str, share: float, plan: Plan | None) -> float:
+    """A flag is on for everybody who reads it, or off: what it can show is what it was asked for."""
+    spec = plan.targets.get(target) if plan else None
+    boolean = spec is not None and KINDS[kind_of(spec.use)].share == "boolean"
+    return float(share > 0) if boolean else share
 
 
 def _rules(story: Story, plan: Plan | None) -> Iterator[RuleRow]:
