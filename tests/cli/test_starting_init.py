@@ -22,7 +22,7 @@ RUN = CliRunner()
 
 def filled(text: str) -> dict[str, str]:
     """Each variable of a text, with what an address or a token may be."""
-    return {name: "http://127.0.0.1:9901/x" for name in VARIABLE.findall(text)}
+    return dict.fromkeys(VARIABLE.findall(text), "http://127.0.0.1:9901/x")
 
 
 def test_what_init_writes_passes_plan_check_without_a_warning(tmp_path: Path) -> None:
@@ -76,7 +76,9 @@ def test_init_makes_the_folder_and_tells_what_it_wrote(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {"written": [str(folder / name) for name in TEMPLATES]}
 
 
-@pytest.mark.parametrize("service", ["Docflow", "doc_flow", "2flow", "doc flow", "doc--flow", "-x", "", "d" * 61, "d\n"])
+@pytest.mark.parametrize(
+    "service", ["Docflow", "doc_flow", "2flow", "doc flow", "doc--flow", "-x", "", "d" * 61, "d\n"]
+)
 def test_a_service_name_that_no_block_can_carry_is_refused(tmp_path: Path, service: str) -> None:
     """Prefect's names and the plan's agree on few letters: said at once, and nothing is written."""
     with pytest.raises(BadUsage, match="cannot name a block"):
