@@ -18,6 +18,8 @@ from canary.journal.neighbours import same_server
         ("sqlite:////var/journal.db", "postgresql+asyncpg://p:q@db/prefect", False),
         ("sqlite:////var/journal.db", "sqlite+aiosqlite:////var/journal.db", True),
         ("sqlite:////var/journal.db", "sqlite+aiosqlite:////var/prefect.db", False),
+        ("postgresql://a@/canary?host=/run/one", "postgresql+asyncpg://p@/prefect?host=/run/one", True),
+        ("postgresql://a@/canary?host=/run/one", "postgresql+asyncpg://p@/prefect?host=/run/two", False),
         ("postgresql://a:b@db/canary", "no database url", False),
         ("postgresql://a:b@db/canary", "postgresql://db:port/x", False),
     ],
