@@ -14,8 +14,11 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from canary.errors import Conflict, JournalUnavailable
+from canary.journal.neighbours import PREFECTS, holds_prefect
 from canary.journal.store import SqlJournal
 from canary.journal.vault import SqlVault
 from canary.ports import Journal, Vault
@@ -107,3 +110,16 @@ async def test_a_restarted_server_is_found_again(server: Server, postgres: SqlJo
     assert time.monotonic() - began < 5
     server.start()
     assert numbers(await postgres.read("r1")) == [1]
+
+
+async def test_prefects_tables_are_seen_in_any_schema(server: Server, postgres: SqlJournal) -> None:
+    """Prefect keeps its tables where its own settings say; one database is one database."""
+    assert not await holds_prefect(postgres)
+
+    async def make(connection: AsyncConnection) -> None:
+        await connection.execute(text("create schema prefects"))
+        for table in PREFECTS:
+            await connection.execute(text(f"create table prefects.{table} (id integer)"))
+
+    await postgres.database.write("make", make)
+    assert await holds_prefect(postgres)

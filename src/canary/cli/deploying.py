@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -13,7 +14,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.deployments.runner import RunnerDeployment
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
 from prefect.flows import Flow
 from prefect.settings import get_current_settings
 from prefect.types.entrypoint import EntrypointType
@@ -103,8 +104,11 @@ async def has_worker(client: PrefectClient) -> bool:
     """Whether anybody polls the work pool: without it a run would be late for ever."""
     try:
         workers = await client.read_workers_for_work_pool(POOL, offset=0, limit=200)
-    except ObjectNotFound:
-        return False
+    except PrefectHTTPStatusError as error:
+        # Asked about the workers of no pool at all, Prefect's client passes the bare answer on.
+        if error.response.status_code == HTTPStatus.NOT_FOUND:
+            return False
+        raise
     return any(worker.status == WorkerStatus.ONLINE for worker in workers)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, inspect, make_url
+from sqlalchemy import URL, Connection, inspect, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,5 +35,9 @@ def same_server(journal: Address, prefect: str) -> bool:
         return False
     if journal.file or theirs.get_backend_name() == "sqlite":
         return bool(journal.file and theirs.database == str(journal.file))
-    ours = journal.url
-    return (ours.host, ours.port or _PORT) == (theirs.host, theirs.port or _PORT)
+    return _server(journal.url) == _server(theirs)
+
+
+def _server(url: URL) -> tuple[object, int]:
+    """Its host, or the folder of its Unix socket; and its port."""
+    return url.host or url.query.get("host"), url.port or _PORT
