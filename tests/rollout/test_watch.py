@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from canary.errors import BadUsage
-from canary.ports import Scrape
+from canary.ports import Increment, Scrape
 from canary.rollout import events as e
 from canary.rollout.watching import watch_once
 
@@ -104,7 +104,8 @@ async def test_a_source_without_a_memory_is_looked_at_for_a_while(watched: Any) 
     async def forgetful(*asked: Any) -> Any:
         reads.append(asked)
         found = await read(*asked)
-        return found if len(reads) > 1 else [Scrape(found[-1].at, {})]
+        # A gauge shows its value at the first look; a counter has nothing to count from.
+        return found if len(reads) > 1 else [Scrape(found[-1].at, {"memory": {"canary": Increment(0.0, last=5.0)}})]
 
     watched.metrics.read = forgetful
     state = await look(watched)

@@ -41,7 +41,7 @@ async def look(plan: Plan, state: State, metrics: Metrics, clock: Clock) -> Look
     """Since the last look, or since the end of the rollout. Raises MeasurementFailed."""
     since = max(state.watched_at, state.ended_at)
     scrapes = await _read(plan, state, metrics, clock, since)
-    if not any("canary" in arms for scrape in scrapes for arms in scrape.signals.values()):
+    if not any("canary" in scrape.signals.get(plan.traffic, {}) for scrape in scrapes):
         # The first read of a source without a memory only gives the next one something to count from.
         since = clock.now()
         await clock.sleep(max(plan.seconds(GLANCE_BLOCKS * BLOCK), GLANCE_BLOCKS * 0.25))
