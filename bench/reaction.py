@@ -1,6 +1,6 @@
 """How soon a bad or aborted canary has no users any more: on a real Envoy, conducted without Prefect.
 
-    python -m bench.reaction [--runs N] [--aborts N] [--json OUT]
+    python -m bench.reaction [--runs N] [--aborts N] [--outages N] [--json OUT]
 
 Each run is a whole rollout on one sandbox (600 requests a second, 10 % on the candidate), with the phases, rules and
 targets of plans/demo.yaml, but staging is cut to its preparation and nobody is asked. Conductor, SQLite journal and
@@ -14,6 +14,8 @@ fail:  the candidate answers 30 % of its requests with 5xx. From the judge's fir
 abort: from before the line is appended to the journal by another connection until the same read, so that the
        conductor's wait for news is in it, at the pace of a release. The moment of the abort
        is spread evenly over that wait, by a seed.
+outage: as fail, but everybody is told through Slack, which answers nothing from the canary's first block on. It
+       should make no difference.
 """
 
 from __future__ import annotations
@@ -51,7 +53,11 @@ from canary.rollout.events import AbortAsked
 from canary.rollout.people import enter
 from canary.sandbox.control import Sandbox
 from canary.sandbox.wire import LAYERS, Colour
+from canary.testing.slack import SlackServer, slack_server
 
+CAUSES = ("fail", "abort", "outage")
+SLACK = "slack/bench"
+NEVER = 3600.0
 LOOK_EVERY = 0.005
 PATIENCE = 30.0
 STRAGGLERS = 0.5
@@ -95,7 +101,9 @@ def cut_plan(cause: str) -> StoredPlan:
     body: dict[str, Any] = json.loads(loaded.body)
     del body["checklist"]
     staging, canary = body["phases"][:2]
-    body["time_scale"] = 75 if cause == "fail" else 1
+    body["time_scale"] = 1 if cause == "abort" else 75
+    if cause == "outage":
+        body["notify"] = {"updates": [SLACK], "page": [SLACK]}
     staging.update(checks=[], **{"for": "1s"})
     canary.pop("approval", None)
     text = json.dumps(body)
@@ -116,9 +124,9 @@ async def opened(home: Path) -> AsyncIterator[Stores]:
 class Playground:
     """The sandbox, and what it shows without the conductor's help."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
-        self._fields = sandbox.block_fields()
+    def __init__(self, sandbox: Sandbox, slack: SlackServer) -> None:
+        self.sandbox, self.slack = sandbox, slack
+        self._fields = {**sandbox.block_fields(), SLACK: slack.fields()}
         state = sandbox.state
         self._admin, self._as = state.admin_url, {"Authorization": f"Bearer {state.admin_token}"}
         self._http = httpx.AsyncClient(timeout=6.0, trust_env=False, headers=self._as)
@@ -179,8 +187,9 @@ async def abort(play: Playground, stores: Stores, conductor: Conductor, colour: 
 
 async def one(play: Playground, stores: Stores, plan: StoredPlan, cause: str, number: int) -> Run:
     """A rollout of a version of its own, so that its users' responses are counted apart."""
-    rollout, version = f"{cause}-{number}", f"2.{1 if cause == 'fail' else 2}.{number}"
+    rollout, version = f"{cause}-{number}", f"2.{1 + CAUSES.index(cause)}.{number}"
     await play.sandbox.fault("none")
+    play.slack.slow(0.0)
     await begin(stores, Start(rollout, plan.hash, version, "bench", "bench"))
     async with taking(stores, rollout) as seat:
         adapters = await pass_preflight(seat, play.load, OPENER)
@@ -200,42 +209,45 @@ async def react(play: Playground, stores: Stores, conductor: Conductor, cause: s
     await in_canary(conductor)
     candidate = (await play.sandbox.status()).candidate
     assert candidate is not None
-    return await (fail if cause == "fail" else abort)(play, stores, conductor, candidate)
+    if cause == "outage":
+        play.slack.slow(NEVER)
+    return await (abort if cause == "abort" else fail)(play, stores, conductor, candidate)
 
 
-async def measured(home: Path, fails: int, aborts: int) -> list[Run]:
+async def measured(home: Path, fails: int, aborts: int, outages: int) -> list[Run]:
     sandbox = await Sandbox.start(home)
     try:
-        play, plans = Playground(sandbox), {cause: cut_plan(cause) for cause in ("fail", "abort")}
-        async with opened(home) as stores:
+        async with opened(home) as stores, slack_server() as slack:
+            play, plans = Playground(sandbox, slack), {cause: cut_plan(cause) for cause in CAUSES}
             for plan in plans.values():
                 await stores.journal.store_plan(plan)
-            causes = ["fail"] * fails + ["abort"] * aborts
+            causes = ["fail"] * fails + ["outage"] * outages + ["abort"] * aborts
             runs = [await one(play, stores, plans[cause], cause, number) for number, cause in enumerate(causes)]
-        await play.close()
-        return runs
+            await play.close()
+            return runs
     finally:
         await sandbox.stop()
 
 
 def shown(runs: Sequence[Run]) -> Iterator[str]:
     """The table."""
-    yield "cause  runs  median s  max s  bad responses: median, max"
-    for cause in ("fail", "abort"):
+    yield "cause   runs  median s  max s  bad responses: median, max"
+    for cause in CAUSES:
         if found := [run for run in runs if run.cause == cause]:
             seconds, bad = [run.seconds for run in found], [run.bad for run in found]
             figures = f"{statistics.median(seconds):8.3f}  {max(seconds):5.3f}"
-            yield f"{cause:5}  {len(found):4}  {figures}  {statistics.median(bad):21.0f}, {max(bad)}"
+            yield f"{cause:6}  {len(found):4}  {figures}  {statistics.median(bad):21.0f}, {max(bad)}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.reaction", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--runs", type=int, default=50, help="rollouts that fail")
     parser.add_argument("--aborts", type=int, default=20, help="rollouts that are aborted")
+    parser.add_argument("--outages", type=int, default=20, help="rollouts that fail while Slack answers nothing")
     parser.add_argument("--json", type=Path, help="where to write the runs, too")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="canary-bench-") as home:
-        runs = asyncio.run(measured(Path(home), asked.runs, asked.aborts))
+        runs = asyncio.run(measured(Path(home), asked.runs, asked.aborts, asked.outages))
     print("\n".join(shown(runs)))
     if asked.json:
         asked.json.write_text(json.dumps([asdict(run) for run in runs], indent=1) + "\n")
