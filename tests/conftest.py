@@ -29,7 +29,7 @@ PACKAGES = {
 }
 
 
-ALONE = ("tests/sandbox/", "tests/e2e/", "tests/house/test_wheel.py")
+ALONE = ("tests/sandbox/", "tests/e2e/test_real_prometheus.py", "tests/house/test_wheel.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

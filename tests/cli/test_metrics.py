@@ -73,7 +73,7 @@ def guard_of(journal: MemoryJournal, clock: Clock) -> Guard:
         raise AssertionError("no adapter is opened in these tests")
 
     stores = Stores(journal, MemoryVault(), NoSpool(), clock, MemoryShelf())
-    return Guard(stores, Opener(never, never, never))
+    return Guard(stores, Opener(never, never, never, never, never))
 
 
 def samples(text: str) -> Samples:

@@ -34,7 +34,8 @@ def _plan(folder: Path) -> Path:
     text = (PLANS / "demo.yaml").read_text()
     bound = text.replace("scraper/docflow", "prometheus/docflow").replace("time_scale: 75", "time_scale: 120")
     assert bound.count("prometheus/docflow") == 1
-    (folder / "phase1.yaml").write_text((PLANS / "phase1.yaml").read_text())
+    phase1 = (PLANS / "phase1.yaml").read_text()
+    (folder / "phase1.yaml").write_text(phase1.replace("for: 30m", "for: 10m", 1))
     pages = [check.name for check in load_plan(PLANS / "demo.yaml").plan.checks if isinstance(check, UiCheck)]
     (folder / "demo.yaml").write_text(f"{bound}\nwithout: {json.dumps(pages)}\n")
     return folder / "demo.yaml"
