@@ -55,11 +55,12 @@ def on_slack(folder: Path) -> Path:
 
 async def rehearse(folder: Path, slack: SlackServer) -> Path:
     """One rollout, and its reviews; the folder of its documents."""
-    from canary.blocks.registry import save
-
     home = folder / "home"
     async with up(home) as ui:
         os.environ |= {"PREFECT_API_URL": f"{ui}/api", "CANARY_HOME": str(home)}
+        # Prefect reads its settings when it is imported.
+        from canary.blocks.registry import save
+
         await save("slack/examples", slack.fields())
         argv = [CANARY, "start", str(on_slack(folder)), "--version", VERSION, "--by", "Ada", "--wait", "--json"]
         started = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
@@ -111,8 +112,10 @@ def make(out: Path) -> None:
         documents, said = asyncio.run(told(Path(name)))
         out.mkdir(parents=True, exist_ok=True)
         for file in documents.iterdir():
-            shutil.copy(file, out / file.name)
-        (out / "slack-thread.md").write_text(said)
+            (out / file.name).write_text(file.read_text().replace(f"{name}/home", "$CANARY_HOME"))
+        (out / "slack-thread.md").write_text(said.replace(f"{name}/home", "$CANARY_HOME"))
+        for early in ("review-0s.html", "review-15s.html"):
+            (out / early).unlink()
 
 
 def main() -> None:

@@ -61,6 +61,14 @@ def test_what_came_after_everybody_had_the_candidate_is_a_stage_of_its_own() -> 
     assert found.of[(AFTER, "http", "canary")].tally.total == 12
 
 
+def test_a_look_of_the_watch_counts_for_the_seconds_it_saw() -> None:
+    """A source without a memory shows a glance of five minutes: the rest was not measured by anybody."""
+    looked = [Entry("r", 1, e.at, 1, "watched", {**e.data, "seconds": 60.0}) for e in (line(400, 6), line(700, 7))]
+    found = frames([line(30, 1), full(40), *looked])
+    assert found.covered(AFTER) == 120
+    assert sums(found).of[(AFTER, "http", "canary")].tally.total == 13
+
+
 def test_the_two_arms_and_a_gauge_are_kept_apart_and_a_gauge_is_its_newest() -> None:
     """A gauge is never summed, and one that vanished keeps its last value."""
     lines = [line(15, 1), line(30, 2, arm="baseline"), line(45, last=7.0), line(60, last=5.0), line(75)]

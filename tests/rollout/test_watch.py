@@ -105,7 +105,8 @@ async def test_a_source_without_a_memory_is_looked_at_for_a_while(watched: Any) 
         reads.append(asked)
         found = await read(*asked)
         # A gauge shows its value at the first look; a counter has nothing to count from.
-        return found if len(reads) > 1 else [Scrape(found[-1].at, {"memory": {"canary": Increment(0.0, last=5.0)}})]
+        nothing = {"memory": {"canary": Increment(0.0, last=5.0)}, "errors": {"canary": Increment(0.0)}}
+        return found if len(reads) > 1 else [Scrape(found[-1].at, nothing)]
 
     watched.metrics.read = forgetful
     state = await look(watched)

@@ -62,6 +62,9 @@ def frames(entries: Iterable[Entry]) -> Frames:
     for entry in entries:
         if entry.type == "sampled":
             rows.add(entry.data["block"])
+        elif entry.type == "watched":
+            rows.since = max(rows.since, entry.data["block"]["at"] - entry.data["seconds"])
+            rows.add(entry.data["block"])
         elif entry.type == "soak_started":
             rows.since = max(rows.since, entry.at)
         elif entry.type == "exposure_observed" and rows.full_at is None and _everybody(entry.data):

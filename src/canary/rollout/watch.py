@@ -41,12 +41,13 @@ async def look(plan: Plan, state: State, metrics: Metrics, clock: Clock) -> Look
     """Since the last look, or since the end of the rollout. Raises MeasurementFailed."""
     since = max(state.watched_at, state.ended_at)
     scrapes = await _read(plan, state, metrics, clock, since)
-    if not any("canary" in scrape.signals.get(plan.traffic, {}) for scrape in scrapes):
+    if not _completed(plan, scrapes):
         # The first read of a source without a memory only gives the next one something to count from.
         since = clock.now()
         await clock.sleep(max(plan.seconds(GLANCE_BLOCKS * BLOCK), GLANCE_BLOCKS * 0.25))
         scrapes = await _read(plan, state, metrics, clock, since)
-    block = Block.of(clock.now(), [_candidate_only(scrape) for scrape in scrapes])
+    judged = frozenset(plan.judged(_judged_last(plan)))
+    block = Block.of(clock.now(), [_candidate_only(scrape) for scrape in scrapes], judged=judged)
     evidence = Evidence().add(block)
     verdict = LiteralJudge().judge(*limits(plan), evidence, traffic=plan.traffic)
     return Look(block, _silence(plan, block, verdict), clock.now() - since, tuple(_slower(plan, state, evidence)))
@@ -73,6 +74,11 @@ async def _read(plan: Plan, state: State, metrics: Metrics, clock: Clock, since:
 
 def _judged_last(plan: Plan) -> Phase:
     return next(phase for phase in reversed(plan.phases) if phase.criteria)
+
+
+def _completed(plan: Plan, scrapes: Sequence[Scrape]) -> float:
+    """Requests that the candidate finished."""
+    return sum(arms["canary"].total for s in scrapes if "canary" in (arms := s.signals.get(plan.traffic, {})))
 
 
 def _candidate_only(scrape: Scrape) -> Scrape:
