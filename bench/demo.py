@@ -41,6 +41,7 @@ class Run:
     to_exit: float
     bad_requests: int
     memory: float
+    reason: str
 
 
 class Scales:
@@ -85,7 +86,7 @@ def one(fault: str) -> Run:
         ended = time.perf_counter()
     line = json.loads(told.splitlines()[-1])
     seconds = (started - began, float(line["seconds"]), ended - started)
-    return Run(fault, code, line["outcome"], *seconds, int(line["bad_requests"]), memory)
+    return Run(fault, code, line["outcome"], *seconds, int(line["bad_requests"]), memory, line["reason"])
 
 
 def shown(runs: Sequence[Run]) -> Iterator[str]:
@@ -94,6 +95,7 @@ def shown(runs: Sequence[Run]) -> Iterator[str]:
     for run in runs:
         seconds = f"{run.setup:7.1f}  {run.rollout:9.1f}  {run.to_exit:13.1f}"
         yield f"{run.fault:9}  {run.exit:4}  {run.outcome:12}  {seconds}  {run.bad_requests:12}  {run.memory:10.0f}"
+    yield from (f"{run.fault}: {run.reason}" for run in runs)
 
 
 def main() -> None:

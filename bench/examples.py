@@ -13,7 +13,6 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -125,7 +124,7 @@ def main() -> None:
     asked = parser.parse_args()
     make(asked.out)
     pictures((asked.out / "review-30s.html").resolve(), asked.images)
-    subprocess.run(["ls", "-l", asked.out], check=True)
+    print("\n".join(sorted(str(file) for file in asked.out.iterdir())))
 
 
 if __name__ == "__main__":

@@ -110,11 +110,24 @@ async def _forward(conductor: Conductor) -> RunEnd | None:
             end = await step(conductor, phase)
             if not end.passed:
                 return None
-    for step in conductor.plan.closing:
-        if not await closing.step(conductor, step):
-            return None
+    if not await _closing(conductor):
+        return None
     await conductor.promote()
     return RunEnd("promoted", "every phase has passed")
+
+
+async def _closing(conductor: Conductor) -> bool:
+    """Step after step; False when the rollout is on its way back. What Prefect does not get through is left to
+    `promote`, which needs no Prefect: everybody has the candidate, and it was judged good."""
+    try:
+        for step in conductor.plan.closing:
+            if not await closing.step(conductor, step):
+                return False
+    except (LeaseLost, JournalUnavailable):
+        raise
+    except Exception as error:
+        get_run_logger().warning("the closing goes on without Prefect: %s", type(error).__name__)
+    return True
 
 
 async def _look_on(seat: Seat) -> None:

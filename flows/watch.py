@@ -25,8 +25,10 @@ async def watch(rollout: str, number: Number) -> None:
         number: Which look it is, from 1. Each is done once.
     """
     async with opened() as stores:
-        # Scheduled first: a look that fails must not be the last one.
-        await look_again(stores, rollout, number)
-        state = await watch_once(stores, rollout, number, OPENER)
+        # Neither depends on the other: a look that fails is not the last one, and this one is done without a next.
+        try:
+            await look_again(stores, rollout, number)
+        finally:
+            state = await watch_once(stores, rollout, number, OPENER)
         get_run_logger().info("%s: look %s, %s", rollout, number, "bad" if state.watch_bad else "nothing bad")
         await close_window(stores, rollout)

@@ -6,12 +6,10 @@ import asyncio
 import contextlib
 import os
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.deployments.flow_runs import arun_deployment
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
@@ -29,6 +27,7 @@ from canary.rollout.people import read_lines, read_state
 from canary.rollout.posting import post_to_thread
 from canary.rollout.thread import line
 from canary.settings import Settings
+from canary.tasks.later import run_later
 from canary.tasks.policy import POLICY
 
 REVIEW_DEPLOYMENT = "review/review"
@@ -37,15 +36,8 @@ REVIEW_DEPLOYMENT = "review/review"
 @task(name="schedule review", task_run_name="schedule the review after {offset:.0f} s", **POLICY)
 async def schedule(rollout: str, offset: float, due: float) -> str:
     """One run per rollout and offset, however often this is asked. The run's id."""
-    run = await arun_deployment(
-        REVIEW_DEPLOYMENT,
-        parameters={"rollout": rollout, "offset_seconds": offset},
-        scheduled_time=datetime.fromtimestamp(due, UTC),
-        timeout=0,
-        as_subflow=False,
-        idempotency_key=f"review:{rollout}:{offset:g}",
-    )
-    return str(run.id)
+    key = f"review:{rollout}:{offset:g}"
+    return await run_later(REVIEW_DEPLOYMENT, due, key, rollout=rollout, offset_seconds=offset)
 
 
 @task(name="report", **POLICY)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from prefect import task
-from prefect.deployments.flow_runs import arun_deployment
 
 from canary.plan.load import parse_plan
 from canary.plan.model import Plan
 from canary.rollout.conducting import Stores, stored_plan
 from canary.rollout.people import read_state
 from canary.rollout.state import State
+from canary.tasks.later import run_later
 from canary.tasks.policy import POLICY
 
 WATCH_DEPLOYMENT = "watch/watch"
@@ -29,31 +27,29 @@ async def look_again(stores: Stores, rollout: str, after: int) -> None:
 
 
 async def close_window(stores: Stores, rollout: str) -> None:
-    """Once the watch is over and every review has run, the sealed credentials go: the way back by them is closed."""
+    """Once the watch is over and every review has run, the sealed credentials go: the way back by them is closed.
+
+    A look that never came is waited for until the next one would have been due.
+    """
     state = await read_state(stores.journal, rollout)
     plan = await _plan(stores, state)
     reviewed = all(offset in state.reviewed for offset in plan.review.after)
-    if reviewed and len(state.watched) >= looks(plan):
+    if reviewed and _watched(plan, state, stores.clock.now()):
         await stores.vault.drop(rollout)
 
 
-def looks(plan: Plan) -> int:
-    """How many there are in the plan's time."""
-    return int(plan.watch.lasts // plan.watch.every) if plan.watch else 0
+def _watched(plan: Plan, state: State, now: float) -> bool:
+    """Whether every look was done, or none is to come any more."""
+    if plan.watch is None:
+        return True
+    looks = int(plan.watch.lasts // plan.watch.every)
+    return len(state.watched) >= looks or now > state.ended_at + plan.watch.lasts + plan.watch.every
 
 
 @task(name="schedule watch", task_run_name="schedule look {number} of the watch", **POLICY)
 async def schedule(rollout: str, number: int, due: float) -> str:
     """One run per rollout and number, however often this is asked. The run's id."""
-    run = await arun_deployment(
-        WATCH_DEPLOYMENT,
-        parameters={"rollout": rollout, "number": number},
-        scheduled_time=datetime.fromtimestamp(due, UTC),
-        timeout=0,
-        as_subflow=False,
-        idempotency_key=f"watch:{rollout}:{number}",
-    )
-    return str(run.id)
+    return await run_later(WATCH_DEPLOYMENT, due, f"watch:{rollout}:{number}", rollout=rollout, number=number)
 
 
 async def _plan(stores: Stores, state: State) -> Plan:

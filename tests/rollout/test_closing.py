@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
+import logging
 import re
 from typing import Any
 
 import pytest
 
+from canary.ports import NewEntry
 from canary.rollout import events as e
 from canary.rollout.events import parse
+from canary.rollout.former import former_baseline
+
+# The package shows the flow of that name; the module is behind it.
+flow = importlib.import_module("canary.flows.rollout")
 
 CLOSING = {
     "phases.2.then": ["audit", "baseline", "docs", "announce"],
@@ -80,8 +88,6 @@ async def test_the_baseline_is_found_by_the_next_rollout(closing: Any) -> None:
     recorded = e.Baseline.model_validate((await promoted(closing))["baseline"].data)
     assert recorded.version == "2.0.0"
     assert recorded.figures["errors"]["share"] == pytest.approx(0.002, abs=0.0005)
-    from canary.rollout.former import former_baseline
-
     assert await former_baseline(closing.journal, "shop") == recorded
     assert await former_baseline(closing.journal, "another") is None
 
@@ -133,3 +139,34 @@ async def test_an_abort_during_the_closing_still_counts(closing: Any, ended: Any
     state = await ended(task)
     assert (state.ended.outcome, closing.shares()) == ("rolled_back", [0.0, 0.0])
     assert state.closed == {}
+
+
+async def test_another_rollouts_unreadable_journal_stops_nobody(closing: Any) -> None:
+    """A line of another version: the baseline that can be read is found all the same."""
+    await promoted(closing)
+    await closing.journal.append("r9", 0, [NewEntry(closing.clock.now(), "of_another_version", {})])
+    found = await former_baseline(closing.journal, "shop")
+    assert found is not None
+    assert found.version == "2.0.0"
+
+
+async def test_the_closing_needs_no_prefect(closing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect breaks at the first step: nobody is taken off the candidate, and every step is done all the same."""
+
+    async def broken(*_: Any) -> bool:
+        raise RuntimeError("the Prefect API is away")
+
+    monkeypatch.setattr(flow.closing, "step", broken)
+    monkeypatch.setattr(flow, "get_run_logger", lambda: logging.getLogger("test"))
+    await closing.begin()
+    approving = asyncio.create_task(closing.approve("owner", "lead"))
+    async with closing.conductor() as (_, conductor):
+        for phase in conductor.plan.phases:
+            await conductor.await_approval(phase.name)
+            await conductor.run_phase(phase.name)
+        assert await flow._closing(conductor)
+        await conductor.promote()
+    await approving
+    state = await closing.state()
+    assert (state.ended.outcome, list(state.closed)) == ("promoted", ["audit", "baseline", "docs", "announce"])
+    assert closing.shares() == [1.0, 1.0]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from canary.errors import BadUsage
+from canary.errors import BadUsage, JournalUnavailable
 from canary.ports import Increment, Scrape
 from canary.rollout import events as e
 from canary.rollout.watching import watch_once
@@ -152,3 +153,75 @@ async def test_without_credentials_it_says_so(watched: Any) -> None:
     await watched.vault.drop("r1")
     with pytest.raises(BadUsage, match="rollback window of r1 is closed"):
         await look(watched)
+
+
+async def test_the_way_back_never_waits_for_people_to_be_told(make_world: Any) -> None:
+    """A page route that hangs: exposure 0 is seen everywhere before it is even asked."""
+    world = make_world({"watch": {"for": "1h", "every": "5m", "then": "rollback"}})
+    await live(world)
+    world.metrics.bad = 0.05
+    await world.clock.sleep(300)
+    shown: list[list[float]] = []
+    page = world.oncall.page
+
+    class Slow(type(world.oncall)):  # type: ignore[misc]
+        async def page(self, incident: str, summary: str) -> Any:
+            shown.append(world.shares())
+            return await page(incident, summary)
+
+    world.oncall = Slow()
+    await look(world)
+    assert shown
+    assert all(shares == [0.0, 0.0] for shares in shown)
+
+
+async def test_a_failing_look_lowers_without_a_journal(make_world: Any) -> None:
+    """The journal went away while it looked: users are taken off the candidate all the same."""
+    world = make_world({"watch": {"for": "1h", "every": "5m", "then": "rollback"}})
+    await live(world)
+    world.metrics.bad = 0.05
+    await world.clock.sleep(300)
+    read = world.metrics.read
+
+    async def and_gone(*asked: Any) -> Any:
+        world.journal.away = True
+        return await read(*asked)
+
+    world.metrics.read = and_gone
+    with pytest.raises(JournalUnavailable):
+        await look(world)
+    assert world.shares() == [0.0, 0.0]
+
+
+async def test_two_runs_of_the_same_look_journal_one(watched: Any) -> None:
+    """A late repetition overlaps with the first: its block is not counted again, and nobody is paged twice."""
+    await live(watched)
+    watched.metrics.bad = 0.05
+    await watched.clock.sleep(300)
+    await asyncio.gather(look(watched), look(watched))
+    assert (await watched.types()).count("watched") == 1
+    assert len(watched.oncall.pages) == 1
+
+
+async def test_what_a_later_rollout_built_upon_is_not_watched(watched: Any) -> None:
+    """Its candidate is the other's way back: neither looked at nor lowered."""
+    await live(watched)
+    begun = e.RolloutStarted(
+        plan="spring", plan_hash="a" * 64, service="shop", version="3.0.0", requested_by="Ann", how="a test"
+    )
+    passed = e.PreflightPassed(
+        release={"api": e.Identities(candidate="3.0.0", stable="2.0.0")}, stable_version="2.0.0", sealed=()
+    )
+    now = watched.clock.now()
+    await watched.journal.append("r2", 0, [begun.entry(now), passed.entry(now)])
+    lines = len(await watched.lines())
+    await look(watched)
+    assert len(await watched.lines()) == lines
+
+
+async def test_looks_follow_each_other_without_a_gap(watched: Any) -> None:
+    """The next one begins where the last one's metrics ended, not where its line was written."""
+    await live(watched)
+    first = await look(watched)
+    block = next(line.data["block"] for line in await watched.lines() if line.type == "watched")
+    assert first.watched_at == block["at"]

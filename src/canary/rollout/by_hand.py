@@ -11,7 +11,7 @@ from canary.rollout.conducting import Stores, conducting, stored_plan, taking
 from canary.rollout.effects import lower_all
 from canary.rollout.events import Cause, RollbackAsked
 from canary.rollout.lease import LEASE
-from canary.rollout.people import enter, read_state
+from canary.rollout.people import enter, read_state, readable
 from canary.rollout.record import Listener
 from canary.rollout.state import State
 
@@ -63,16 +63,22 @@ async def finish(
 
 async def _newest_of_its_service(stores: Stores, state: State) -> None:
     """Raises BadUsage: to bring back what a later rollout built upon would undo that one too."""
-    for rollout in await stores.journal.rollouts():
-        if rollout == state.rollout:
-            return
-        later = await read_state(stores.journal, rollout)
+    if (later := await superseded_by(stores, state)) is not None:
+        raise BadUsage(
+            f"{later} has rolled {state.service} out since: {state.rollout} cannot be brought back alone",
+            f"bring the later one back: canary rollback {later} --reason '…'",
+        )
+
+
+async def superseded_by(stores: Stores, state: State) -> str | None:
+    """The later rollout that has changed the service since, or None."""
+    async for later in readable(stores.journal):
+        if later.rollout == state.rollout:
+            return None
         undone = later.ended and later.ended.outcome in ("rolled_back", "refused")
         if later.service == state.service and later.release and not undone:
-            raise BadUsage(
-                f"{rollout} has rolled {state.service} out since: {state.rollout} cannot be brought back alone",
-                f"bring the later one back: canary rollback {rollout} --reason '…'",
-            )
+            return later.rollout
+    return None
 
 
 async def _lower(stores: Stores, state: State, opener: Opener) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from canary.errors import CanaryError
+from canary.errors import CanaryError, JournalUnavailable
 from canary.plan.model import Plan, Step
 from canary.ports import Clock, Entry, Notifier, Receipt, Shelf
 from canary.review.audit import audit_event
@@ -17,6 +17,9 @@ from canary.review.figures import figures
 from canary.rollout.events import Baseline, ClosingDone
 from canary.rollout.state import State
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
+
+Lines = Callable[[], Awaitable[Sequence[Entry]]]
+"""Reads the rollout's whole journal."""
 
 
 class Closing:
@@ -28,10 +31,10 @@ class Closing:
         self.shelf = shelf
         self.told = told
 
-    async def do(self, step: Step, state: State, entries: Sequence[Entry]) -> ClosingDone:
+    async def do(self, step: Step, state: State, lines: Lines) -> ClosingDone:
         """Done, or given up with the reason: a rollout that everybody has is not held up by what it leaves behind.
 
-        entries: the rollout's whole journal.
+        Raises JournalUnavailable: then the step is still to be done.
         """
         try:
             match step:
@@ -40,9 +43,11 @@ class Closing:
                 case "baseline":
                     return self._baseline(state)
                 case "docs":
-                    return await self._docs(state, entries)
+                    return await self._docs(state, await lines())
                 case "announce":
                     return await self._announce(state)
+        except JournalUnavailable:
+            raise
         except (CanaryError, OSError) as error:
             return ClosingDone(step=step, ok=False, detail=str(error))
 

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from canary.errors import BadUsage, CandidateUnhealthy, Conflict, CredentialError, JournalUnavailable, ProviderError
 from canary.judge.literal import Judge
@@ -295,8 +296,8 @@ class Conductor:
         await self._free()
 
     async def _close(self, step: Step) -> None:
-        entries = await self.record.journal.read(self.state.rollout)
-        done = await unless(self.news, self.closing.do(step, self.state, entries))
+        lines = partial(self.record.journal.read, self.state.rollout)
+        done = await unless(self.news, self.closing.do(step, self.state, lines))
         if done is not None:
             await self.record.decide(done)
 

@@ -357,9 +357,14 @@ class Watched(Event):
     past: tuple[str, ...] = ()
 
     @property
+    def failed(self) -> bool:
+        """Whether a limit is broken."""
+        return self.verdict.get("outcome") == "FAIL"
+
+    @property
     def bad(self) -> bool:
         """Whether somebody should look: a limit is broken, or it is worse than the past."""
-        return self.verdict.get("outcome") == "FAIL" or bool(self.past)
+        return self.failed or bool(self.past)
 
 
 class WatchBlind(Event):

@@ -222,7 +222,7 @@ def _(event: e.PhasePassed, state: State, at: float) -> State:
 @apply.register
 def _(event: e.Watched | e.WatchBlind, state: State, at: float) -> State:
     state = replace(state, watched=state.watched | {event.number}, watch_bad=event.bad)
-    return state if isinstance(event, e.WatchBlind) else replace(state, watched_at=at)
+    return state if isinstance(event, e.WatchBlind) else replace(state, watched_at=float(event.block["at"]))
 
 
 @apply.register

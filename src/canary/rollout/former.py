@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from canary.ports import Journal
 from canary.rollout.events import Baseline
-from canary.rollout.people import read_state
+from canary.rollout.people import readable
 
 
 async def former_baseline(journal: Journal, service: str) -> Baseline | None:
     """Of the newest promoted rollout of the service that recorded one; None when none did."""
-    for rollout in await journal.rollouts():
-        state = await read_state(journal, rollout)
+    async for state in readable(journal):
         promoted = state.ended is not None and state.ended.outcome == "promoted"
         done = state.closed.get("baseline")
         if state.service == service and promoted and done and done.ok:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
-from canary.errors import BadUsage, Conflict, UnknownRollout
+from canary.errors import BadUsage, Conflict, JournalError, JournalUnavailable, UnknownRollout
 from canary.ports import Clock, Entry, Journal
 from canary.rollout import events as e
 from canary.rollout.folding import fold
@@ -16,6 +16,20 @@ TRIES = 50
 async def read_state(journal: Journal, rollout: str) -> State:
     """Raises UnknownRollout, naming the newest ones."""
     return fold(State(rollout), await read_lines(journal, rollout))
+
+
+async def readable(journal: Journal) -> AsyncIterator[State]:
+    """Every rollout's state, newest first. One that another version wrote is passed over: it must stop no other.
+
+    Raises JournalUnavailable.
+    """
+    for rollout in await journal.rollouts():
+        try:
+            yield await read_state(journal, rollout)
+        except JournalUnavailable:
+            raise
+        except JournalError:
+            continue
 
 
 async def read_lines(journal: Journal, rollout: str) -> Sequence[Entry]:

@@ -39,18 +39,19 @@ class Look:
 
 async def look(plan: Plan, state: State, metrics: Metrics, clock: Clock) -> Look:
     """Since the last look, or since the end of the rollout. Raises MeasurementFailed."""
-    since = max(state.watched_at, state.ended_at)
-    scrapes = await _read(plan, state, metrics, clock, since)
+    since, until = max(state.watched_at, state.ended_at), clock.now()
+    scrapes = await _read(plan, state, metrics, clock, since, until)
     if not _completed(plan, scrapes):
         # The first read of a source without a memory only gives the next one something to count from.
         since = clock.now()
         await clock.sleep(max(plan.seconds(GLANCE_BLOCKS * BLOCK), GLANCE_BLOCKS * 0.25))
-        scrapes = await _read(plan, state, metrics, clock, since)
+        until = clock.now()
+        scrapes = await _read(plan, state, metrics, clock, since, until)
     judged = frozenset(plan.judged(_judged_last(plan)))
-    block = Block.of(clock.now(), [_candidate_only(scrape) for scrape in scrapes], judged=judged)
+    block = Block.of(until, [_candidate_only(scrape) for scrape in scrapes], judged=judged)
     evidence = Evidence().add(block)
     verdict = LiteralJudge().judge(*limits(plan), evidence, traffic=plan.traffic)
-    return Look(block, _silence(plan, block, verdict), clock.now() - since, tuple(_slower(plan, state, evidence)))
+    return Look(block, _silence(plan, block, verdict), until - since, tuple(_slower(plan, state, evidence)))
 
 
 def limits(plan: Plan) -> tuple[Sequence[Rule], Sequence[Rule]]:
@@ -63,9 +64,11 @@ def limits(plan: Plan) -> tuple[Sequence[Rule], Sequence[Rule]]:
     return criteria, triggers
 
 
-async def _read(plan: Plan, state: State, metrics: Metrics, clock: Clock, since: float) -> Sequence[Scrape]:
+async def _read(
+    plan: Plan, state: State, metrics: Metrics, clock: Clock, since: float, until: float
+) -> Sequence[Scrape]:
     arms = plan.arms.resolve(state.version, state.stable_version)
-    read = metrics.read(plan.measures(_judged_last(plan)), arms, since, clock.now())
+    read = metrics.read(plan.measures(_judged_last(plan)), arms, since, until)
     try:
         return await within(clock, PROVIDER_TIMEOUT, read)
     except TimeoutError:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from canary.errors import MeasurementFailed
-from canary.judge.verdict import Outcome
+from canary.errors import Conflict, JournalUnavailable, MeasurementFailed
 from canary.plan.load import parse_plan
 from canary.plan.model import Plan
 from canary.rollout.adapters import Adapters, Opener
-from canary.rollout.by_hand import bring_back, sealed_adapters
+from canary.rollout.by_hand import bring_back, sealed_adapters, superseded_by
 from canary.rollout.conducting import Stores, stored_plan
 from canary.rollout.desk import Desk
+from canary.rollout.effects import lower_all
 from canary.rollout.events import Event, RollbackAsked, WatchBlind, Watched
 from canary.rollout.people import read_state
 from canary.rollout.posting import append
@@ -20,26 +20,34 @@ WATCH = "the watch after full exposure"
 
 
 async def watch_once(stores: Stores, rollout: str, number: int, opener: Opener) -> State:
-    """Look once, journal it, page for what is bad, and go back when the plan says so. The state afterwards.
+    """Look once, go back when the plan says so, journal it, page for what is bad. The state afterwards.
 
-    Each number looks once, however often it is asked. Raises UnknownRollout, VaultError, BadUsage when the
+    Each number is journaled once, however often it is asked; a rollout that a later one built upon is not looked at.
+    Users come first: nobody is told before exposure 0 was sent. Raises UnknownRollout, VaultError, BadUsage when the
     credentials were dropped, JournalUnavailable.
     """
     state = await read_state(stores.journal, rollout)
     plan = parse_plan((await stored_plan(stores.journal, state.plan_hash)).body)
-    if not _promoted(state) or number in state.watched:
+    if not _promoted(state) or number in state.watched or await superseded_by(stores, state):
         return state
     adapters = await sealed_adapters(stores, state, opener)
     try:
         seen = await _look(stores, plan, state, adapters, number)
-        await append(stores, rollout, seen)
+        try:
+            if not await _journaled(stores, rollout, seen):
+                return await read_state(stores.journal, rollout)
+            if _goes_back(plan, seen):
+                asked = RollbackAsked(by=WATCH, how="the plan's watch.then", reason=_bad(seen), proven=True)
+                await bring_back(stores, rollout, asked, opener)
+        except JournalUnavailable:
+            # A FAIL in hand lowers, journal or not (promise I6).
+            if _goes_back(plan, seen):
+                await lower_all(stores.clock, adapters.targets, state.release, state.epoch)
+            raise
         if (bad := _bad(seen)) and not _known(state):
             await _page(stores, state, adapters, bad)
     finally:
         await adapters.close()
-    if isinstance(seen, Watched) and _failed(seen) and plan.watch and plan.watch.on_fail == "rollback":
-        asked = RollbackAsked(by=WATCH, how="the plan's watch.then", reason=_bad(seen), proven=True)
-        return await bring_back(stores, rollout, asked, opener)
     return await read_state(stores.journal, rollout)
 
 
@@ -56,15 +64,28 @@ async def _look(stores: Stores, plan: Plan, state: State, adapters: Adapters, nu
     return Watched(number=number, block=block, verdict=verdict, seconds=seen.seconds, past=seen.past)
 
 
-def _failed(seen: Watched) -> bool:
-    return str(seen.verdict["outcome"]) == Outcome.FAIL
+def _goes_back(plan: Plan, seen: Watched | WatchBlind) -> bool:
+    return isinstance(seen, Watched) and seen.failed and plan.watch is not None and plan.watch.on_fail == "rollback"
+
+
+async def _journaled(stores: Stores, rollout: str, seen: Watched | WatchBlind) -> bool:
+    """False when another run of the same number was faster, or the rollout went back meanwhile."""
+    while True:
+        state = await read_state(stores.journal, rollout)
+        if seen.number in state.watched or not _promoted(state):
+            return False
+        try:
+            await stores.journal.append(rollout, state.seq, [seen.entry(stores.clock.now())])
+        except Conflict:
+            continue
+        return True
 
 
 def _bad(seen: Watched | WatchBlind) -> str:
     """What somebody must be woken for, or "": a failed measurement too, since then nobody looks."""
     if isinstance(seen, WatchBlind):
         return f"the watch sees nothing: {seen.reason}"
-    return "; ".join([*([str(seen.verdict["reason"])] if _failed(seen) else []), *seen.past])
+    return "; ".join([*([str(seen.verdict["reason"])] if seen.failed else []), *seen.past])
 
 
 async def _page(stores: Stores, state: State, adapters: Adapters, bad: str) -> None:
