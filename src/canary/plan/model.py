@@ -148,7 +148,7 @@ class Plan(Strict):
     key_metrics: dict[Name, tuple[KeyMetric, ...]] = Field(default_factory=dict)
     """Group → what the review shows in one table; watched, never judged."""
     alerts: Alerts = Alerts()
-    """What the review reports as fired."""
+    """What the watch and the review tell when it fires."""
     kpis: tuple[Kpi, ...] = ()
     """What the review says MET or MISSED of."""
     sources: dict[Name, Source] = Field(default_factory=dict)
@@ -182,7 +182,7 @@ class Plan(Strict):
         metrics = [metric for group in self.key_metrics.values() for metric in group]
         pairs = [*((m.signal, m.of) for m in metrics), *((kpi.signal, kpi.of) for kpi in self.kpis)]
         named = [name for pair in pairs for name in pair if name]
-        rules = (*self.alerts.critical, *self.alerts.warning, *self.alerts.info)
+        rules = (rule for _, rule in self.alerts.each())
         figures = (figure.signal for figure in self.audit.values())
         return tuple(dict.fromkeys((*named, *(rule.measure for rule in rules), *figures)))
 

@@ -222,7 +222,9 @@ def _(event: e.PhasePassed, state: State, at: float) -> State:
 @apply.register
 def _(event: e.Watched | e.WatchBlind, state: State, at: float) -> State:
     state = replace(state, watched=state.watched | {event.number}, watch_bad=event.bad)
-    return state if isinstance(event, e.WatchBlind) else replace(state, watched_at=float(event.block["at"]))
+    if isinstance(event, e.WatchBlind):
+        return state
+    return replace(state, watched_at=float(event.block["at"]), alerts=event.alerts)
 
 
 @apply.register
