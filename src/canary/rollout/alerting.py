@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from canary.judge.evidence import Block, Evidence
 from canary.judge.literal import LiteralJudge
 from canary.judge.verdict import Outcome
-from canary.plan.model import Plan, Rule, SlowerThanBaseline
+from canary.plan.model import OfBaseline, Plan, Rule
 from canary.rollout.fired import FiredAlert
 from canary.rollout.past import against_past
 from canary.rollout.state import State
@@ -32,7 +32,7 @@ def _alerts(plan: Plan, state: State, evidence: Evidence) -> Iterator[FiredAlert
 
 def _found(plan: Plan, state: State, rule: Rule, evidence: Evidence) -> tuple[bool | None, str]:
     """Whether it fires, or None when too little was measured to tell; and why."""
-    if isinstance(rule, SlowerThanBaseline):
+    if isinstance(rule, OfBaseline):
         compared = against_past(rule, state.former, evidence)
         return (compared.slower, compared.reason) if compared else (None, f"{rule.measure}: no figures to compare")
     verdict = LiteralJudge().judge([], [rule], evidence, traffic=plan.traffic).verdicts[0]

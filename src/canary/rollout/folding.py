@@ -155,7 +155,7 @@ def _(event: e.SoakStarted, state: State, at: float) -> State:
         state,
         soaking=event.phase,
         due=event.due,
-        evidence=Evidence(),
+        evidence=state.evidence.next_phase() if state.soaking else Evidence(),
         verdict=None,
         sampled_at=at,
         blind_since=None,

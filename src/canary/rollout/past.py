@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from canary.judge.comparison import P95
 from canary.judge.evidence import Evidence
-from canary.plan.model import SlowerThanBaseline
+from canary.plan.model import OfBaseline
 from canary.review.figures import figures
 from canary.rollout.events import Baseline
 
@@ -18,11 +19,11 @@ class Compared:
     reason: str
 
 
-def against_past(rule: SlowerThanBaseline, former: Baseline | None, evidence: Evidence) -> Compared | None:
+def against_past(rule: OfBaseline, former: Baseline | None, evidence: Evidence) -> Compared | None:
     """The candidate's quantile against the recorded one; None where either cannot be told."""
     if former is None:
         return None
-    name = f"p{rule.quantile * 100:g}"
+    name = f"p{(rule.quantile or P95) * 100:g}"
     ours = figures(evidence, "canary").get(rule.measure, {}).get(name)
     past = former.figures.get(rule.measure, {}).get(name)
     if ours is None or past is None:

@@ -13,7 +13,7 @@ from canary.errors import MeasurementFailed
 from canary.judge.evidence import Block, Evidence
 from canary.judge.literal import LiteralJudge
 from canary.judge.verdict import Outcome, PhaseVerdict, Verdict
-from canary.plan.model import Phase, Plan, Rule, SlowerThanBaseline
+from canary.plan.model import OfBaseline, Phase, Plan, Rule
 from canary.ports import Arm, Clock, Increment, Metrics, Scrape
 from canary.rollout.alerting import alerts_at
 from canary.rollout.fired import FiredAlert
@@ -65,8 +65,7 @@ def limits(plan: Plan) -> tuple[Sequence[Rule], Sequence[Rule]]:
     """Criteria and triggers of the canary that need nobody to compare with."""
     phase = _judged_last(plan)
     criteria, triggers = (
-        tuple(rule for rule in rules if not isinstance(rule, SlowerThanBaseline))
-        for rules in (phase.criteria, phase.triggers)
+        tuple(rule for rule in rules if not isinstance(rule, OfBaseline)) for rules in (phase.criteria, phase.triggers)
     )
     return criteria, triggers
 
@@ -111,7 +110,7 @@ def _silence(plan: Plan, block: Block, verdict: PhaseVerdict) -> PhaseVerdict:
 def _slower(plan: Plan, state: State, evidence: Evidence) -> Iterator[str]:
     """Where a comparison of the canary would fire against what the rollout before recorded, taken literally."""
     for rule in _judged_last(plan).triggers:
-        if isinstance(rule, SlowerThanBaseline):
+        if isinstance(rule, OfBaseline):
             compared = against_past(rule, state.former, evidence)
             if compared and compared.slower:
                 yield compared.reason
