@@ -41,7 +41,7 @@ def root(function: Callable[[float], float], low: Point, high: Point) -> float:
 
 
 def _interpolated(before: Point, best: Point, across: Point, last: float, least: float) -> float:
-    """The step to where the curve through the points crosses zero; half the bracket when that is too long or outside."""
+    """The step to where the curve through the points crosses zero; if too long, or outside, half the bracket."""
     (a, at_a), (b, at_b), (c, at_c) = before, best, across
     width, fall = c - b, at_b / at_a
     if a == c:
