@@ -17,9 +17,9 @@ EPSILON = 2.220446049250313e-16
 
 
 def root(function: Callable[[float], float], low: Point, high: Point) -> float:
-    """Where the function crosses zero between two points of opposite signs; an end that is zero is the answer."""
-    if low[1] == 0 or high[1] == 0:
-        return low[0] if low[1] == 0 else high[0]
+    """Where the function crosses zero between two points of opposite signs; an end that is zero is it, low first."""
+    if low[1] == 0:
+        return low[0]
     before, best, across = low, high, low
     for _ in range(ROUNDS):
         last = best[0] - before[0]
