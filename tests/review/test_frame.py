@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canary.ports import Entry, Increment
-from canary.review.frame import AFTER, BESIDE, frames
+from canary.review.frame import AFTER, BESIDE
 from canary.review.sums import hours, sums
 from canary.rollout import events as e
+
+from .conftest import frames
 
 
 def line(at: float, total: float = 0.0, arm: str = "canary", **more: Any) -> Entry:
@@ -35,21 +37,21 @@ def test_every_block_counts_once_whatever_time_it_spans(blocks: list[tuple[float
         at += span
         lines.append(line(at, total))
     found = frames(lines)
-    assert found.counted["total"].sum() == sum(total for _, total in blocks)
+    assert sum(part["total"].sum() for part in found.of("http", "canary")) == sum(total for _, total in blocks)
     assert found.covered(BESIDE) == pytest.approx(at)
 
 
 def test_repeated_lines_and_a_clock_that_was_set_back_count_nothing_twice() -> None:
     """Only what is newer than everything before it adds to the sums."""
     found = frames([line(15, 5), line(15, 5), line(30, 7), line(10, 100), line(45, 1)])
-    assert found.counted["total"].tolist() == [5, 7, 1]
-    assert found.counted["span"].tolist() == [15, 15, 15]
+    assert found.series["http", "canary"][0]["total"].tolist() == [5, 7, 1]
+    assert found.blocks["span"].tolist() == [15, 15, 15]
 
 
 def test_a_block_spans_from_the_soak_s_start_and_not_from_the_phase_before() -> None:
     """The time between two phases was not measured by anybody."""
     soak = Entry("r", 1, 1000.0, 1, "soak_started", {"phase": "canary", "due": 2800.0})
-    assert frames([line(15), soak, line(1015)]).counted["span"].tolist() == [15, 15]
+    assert frames([line(15), soak, line(1015)]).blocks["span"].tolist() == [15, 15]
 
 
 def test_what_came_after_everybody_had_the_candidate_is_a_stage_of_its_own() -> None:
@@ -92,6 +94,6 @@ def test_hours_begin_with_the_first_block() -> None:
 def test_a_journal_without_a_block_is_empty_frames() -> None:
     """A rollout that was refused, or is still in staging, can be looked at, too."""
     found = frames([full(5)])
-    assert found.counted.empty
+    assert found.blocks.empty
     assert sums(found).of == {}
     assert hours(found, AFTER, "http") == {}

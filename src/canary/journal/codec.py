@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic_core import from_json
+
 from canary.errors import JournalError
 from canary.ports import NewEntry
 
@@ -39,7 +41,7 @@ def encode(entry: NewEntry) -> str:
 def decode(rollout: str, seq: int, text: str) -> dict[str, Any]:
     """The data of one stored entry. Raises JournalError when the text is not a JSON object."""
     try:
-        data = json.loads(text)
+        data = _parsed(text)
     except ValueError:
         data = None
     if isinstance(data, dict):
@@ -48,6 +50,14 @@ def decode(rollout: str, seq: int, text: str) -> dict[str, Any]:
         f"entry {seq} of rollout {rollout} is not a JSON object: the journal was changed by something else",
         "restore the journal's database from a backup",
     )
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return from_json(text, allow_inf_nan=False)
+    except ValueError:
+        # It is fast and knows no lone surrogates, which a journal may hold.
+        return json.loads(text)
 
 
 def _refused(entry: NewEntry, why: str) -> JournalError:
