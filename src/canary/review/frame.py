@@ -95,7 +95,7 @@ class Columns:
 
     full_at: float | None = None
     _since: float = 0.0
-    _newest: float = 0.0
+    newest: float = 0.0
     _at: array[float] = field(default_factory=_floats)
     _span: array[float] = field(default_factory=_floats)
     _held: array[int] = field(default_factory=_numbers)
@@ -118,15 +118,15 @@ class Columns:
         """One that is not newer than the one before is a repetition, or a clock that was set back, and left out: it
         would count the same time twice."""
         at = block["at"]
-        if at <= self._newest:
+        if at <= self.newest:
             return
         judged, watched = block["increments"], block.get("watched", {})
         held = [self._measured(len(self._at), measured) for measured in (judged, watched)]
         self._bad.append(max((by_arm["canary"]["bad"] for by_arm in judged.values() if "canary" in by_arm), default=0))
         self._held.append(any(held))
-        self._span.append(at - max(self._newest, self._since))
+        self._span.append(at - max(self.newest, self._since))
         self._at.append(at)
-        self._newest = at
+        self.newest = at
 
     def _measured(self, block: int, measured: Mapping[str, Any]) -> bool:
         """Whether there was anything."""
