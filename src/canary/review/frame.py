@@ -89,13 +89,17 @@ class _Part:
         return pd.DataFrame(values, index, pd.Index([*COUNTED, *edges], dtype=object), copy=False)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Columns:
-    """Columns as they grow, line by line: packed numbers, since a day of blocks holds millions."""
+    """Columns as they grow, line by line: packed numbers, since a day of blocks holds millions.
+
+    full_at: see Frames. newest: the newest block's time, 0 before the first. It has no repr of its own: asyncio.run
+    makes one of whatever it returns, and this one would take as long as the reading.
+    """
 
     full_at: float | None = None
-    _since: float = 0.0
     newest: float = 0.0
+    _since: float = 0.0
     _at: array[float] = field(default_factory=_floats)
     _span: array[float] = field(default_factory=_floats)
     _held: array[int] = field(default_factory=_numbers)
