@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -26,9 +27,10 @@ values = st.recursive(
 
 @pytest.fixture
 def collector() -> Iterator[None]:
-    """The garbage collector is left as it was found."""
-    collects = gc.isenabled()
+    """The garbage collector is left as it was found, and so is the time that each thread has in turn."""
+    collects, turn = gc.isenabled(), sys.getswitchinterval()
     yield
+    sys.setswitchinterval(turn)
     (gc.enable if collects else gc.disable)()
 
 
@@ -63,8 +65,9 @@ def test_the_garbage_collector_is_left_as_it_was(text: str, collects: bool) -> N
 def test_threads_that_decode_at_once_leave_the_collector_on() -> None:
     """None takes another's pause for the program's wish."""
     gc.enable()
-    text = json.dumps({"list": [[n, [n]] for n in range(2000)]})
+    # So that they meet at every step.
+    sys.setswitchinterval(1e-6)
     with ThreadPoolExecutor(8) as threads:
-        done = list(threads.map(lambda seq: len(decode("r1", seq, text)["list"]), range(400)))
-    assert done == [2000] * 400
+        done = list(threads.map(lambda _: [decode("r1", seq, '{"a": 1}')["a"] for seq in range(10_000)], range(8)))
+    assert done == [[1] * 10_000] * 8
     assert gc.isenabled()
