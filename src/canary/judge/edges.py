@@ -1,0 +1,67 @@
+"""Latency against the baseline: at bucket edges, where a histogram tells the truth.
+
+A request is bad when it took longer than the edge. "20 % slower" is translated, once, into what that would do to the
+share above each edge: by the baseline's own histogram, log-linear inside a bucket. What was learnt from is not bet
+on. The translation is an approximation of the stated 20 %, so the edges and what they stand for are shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from canary.judge.block import Tally
+from canary.judge.buckets import quantile_of, whole
+
+LEARNT_FROM = 500
+"""Baseline observations after which the edges are chosen."""
+NEAR = (0.50, 0.90, 0.99)
+"""Quantiles whose nearest edges are looked at."""
+TELLING = (0.002, 0.95)
+"""Share above an edge, of the baseline, that can tell anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An upper edge (seconds), and the odds ratio of being above it that "so much slower" means there."""
+
+    seconds: float
+    odds: float
+
+
+def edges(baseline: Tally, slower_by: float, quantiles: tuple[float, ...] = NEAR) -> tuple[Edge, ...]:
+    """The edges to compare at, rising; none when no edge lies where the baseline's requests are.
+
+    slower_by: 0.2 for 20 % slower; 0 for any slower, odds 1 at every edge.
+    """
+    seen = whole(baseline)
+    if not seen.total or not seen.buckets:
+        return ()
+    wanted = [quantile_of(seen, quantile) for quantile in quantiles]
+    near = {_nearest(seen, q.value if q.value is not None else q.last) for q in wanted if q}
+    return tuple(Edge(edge, odds) for edge in sorted(near) for odds in _odds(seen, edge, slower_by))
+
+
+def _nearest(seen: Tally, value: float) -> float:
+    return min(seen.buckets, key=lambda edge: abs(math.log(edge / value)) if edge > 0 < value else math.inf)
+
+
+def _odds(seen: Tally, edge: float, slower_by: float) -> Iterator[float]:
+    """One value, or none where the edge tells nothing."""
+    above = above_share(seen, edge)
+    if not TELLING[0] <= above <= TELLING[1]:
+        return
+    slowed = min(above_share(seen, edge / (1 + slower_by)), 1 - 1e-6)
+    yield max(slowed / (1 - slowed) * (1 - above) / above, 1.0)
+
+
+def above_share(seen: Tally, value: float) -> float:
+    """The share of observations above `value`, log-linear inside a bucket (linear in the first one)."""
+    low, under_low = 0.0, 0.0
+    for edge, under in seen.buckets.items():
+        if value <= edge:
+            part = math.log(value / low) / math.log(edge / low) if low > 0 else value / edge
+            return 1 - (under_low + part * (under - under_low)) / seen.total
+        low, under_low = edge, under
+    return 1 - under_low / seen.total
