@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canary.judge.bound import BETTER, WORSE, evidence
-from canary.judge.independent import TIMES, Independent
 from canary.judge.odds import Array
-from canary.judge.profiles import FINE, STEADY, SWIFT, Lane, Profile
+from canary.judge.profiles import FINE, INDEPENDENT, STEADY, SWIFT, Lane, Profile
 from canary.judge.wealth import Counts, Wealth
 
 LIMIT = 1 + 1e-9
@@ -80,16 +79,15 @@ def _choose(n: Array, k: Array) -> Array:
 def forms(most: int = MOST, others: int = OTHERS) -> Iterator[Form]:
     """Every form of evidence of the judge, both sides."""
     every = blocks(most, others)
-    for name, profile in (("steady", STEADY), ("swift", SWIFT)):
+    for name, profile in (("steady", STEADY), ("swift", SWIFT), ("independent", INDEPENDENT)):
         for lane in profile.lanes:
             yield _form(f"{name}, odds up to ×{lane.margin}", every, _strategies(profile, lane), ALLOWED, lane.margin)
         yield _form(f"{name}, whole", every, _whole(profile), ALLOWED)
     yield _form("swift, reaching the goal", every, _goal, ALLOWED)
     below_one = tuple(1 / odds for odds in ALLOWED[1:])
-    yield _form("green", every, _strategies(FINE, FINE.lanes[0]), below_one)
     yield _form("green, whole", every, _whole(FINE), below_one)
-    yield _form("independent", every, _independent, ALLOWED)
-    yield _form("independent, odds below 1", every, _independent, below_one)
+    for name, profile in (("green", FINE), ("steady", STEADY), ("swift", SWIFT), ("independent", INDEPENDENT)):
+        yield _form(f"{name}, odds below 1", every, _strategies(profile, profile.lanes[0]), below_one)
     yield from _clusters()
 
 
@@ -109,7 +107,9 @@ def _strategies(profile: Profile, lane: Lane) -> Callable[[Counts, float], Array
     """Each tilt by itself, with all of the money."""
 
     def factor(counts: Counts, odds: float) -> Array:
-        alone = [Profile(lanes=(replace(lane, share=1.0),), better=(tilt,)) for tilt in profile.better]
+        alone = [
+            Profile(lanes=(replace(lane, share=1.0),), better=(tilt,), exact=profile.exact) for tilt in profile.better
+        ]
         return np.stack([_whole(each)(counts, odds) for each in alone], axis=-1)
 
     return factor
@@ -125,11 +125,6 @@ def _goal(counts: Counts, odds: float) -> Array:
     rich = [replace(start, goal=start.goal * owned, began=start.began * owned) for owned in GOALS]
     won = [each.add(counts, 0, left).owned / each.owned for each in rich for left in (1, 120)]
     return np.stack(won, axis=-1)
-
-
-def _independent(counts: Counts, odds: float) -> Array:
-    whole = Independent(np.asarray(odds), np.zeros(counts.n.shape), np.ones((*counts.n.shape, len(TIMES))), 0)
-    return whole.add(counts, 0).money
 
 
 def _clusters() -> Iterator[Form]:

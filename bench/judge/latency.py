@@ -14,8 +14,8 @@ import numpy as np
 from numpy.random import Generator
 
 from bench.judge.cell import BUCKETS, Latency
-from bench.judge.decisions import A_MINUTE, NEVER, Decisions, first, unless
-from bench.judge.ours import ALPHA
+from bench.judge.decisions import A_MINUTE, Decisions, first, unless
+from bench.judge.ours import ALPHA, BETA
 from bench.judge.rivals import ARGO_FAILURES
 from bench.judge.scrapes import SLOTS, between, counted_before, moments, read, served
 from bench.judge.traffic import requests
@@ -23,7 +23,8 @@ from canary.judge.block import Tally
 from canary.judge.edges import LEARNT_FROM, NEAR, edges
 from canary.judge.odds import Array
 from canary.judge.profiles import STEADY
-from canary.judge.wealth import Counts, Wealth
+from canary.judge.ratio import Ratio
+from canary.judge.wealth import Counts
 
 QUANTILE = 0.95
 
@@ -69,16 +70,18 @@ def slower(cell: Latency, seen: Histograms) -> Decisions:
     """steady at up to three edges, their evidence averaged; nothing until the edges are learnt."""
     learnt, odds, chosen = _learnt(cell, seen)
     told = ~np.isnan(odds)
-    state = Wealth.start(STEADY, np.where(told, odds, 1.0), odds.shape)
-    owned = np.zeros(seen.served.shape)
+    limit = np.where(told, odds, 1.0)
+    state = Ratio.start(STEADY, limit, limit, odds.shape)
+    harm, fine = np.zeros(seen.served.shape), np.zeros(seen.served.shape)
     for at in range(SLOTS):
         ours, theirs = (np.take_along_axis(each[:, at], chosen, -1) for each in (seen.canary, seen.baseline))
         bets = told & (at > learnt)[:, None]
         n, other = (np.where(bets, each[:, at, -1:], 0.0) for each in (seen.canary, seen.baseline))
         counts = Counts(n, np.clip(n - ours, 0, n), other, np.clip(other - theirs, 0, other))
         state = state.add(counts, at // A_MINUTE)
-        owned[:, at] = np.where(told, state.owned, 0.0).sum(-1) / np.maximum(told.sum(-1), 1)
-    return Decisions(first(owned >= 1 / ALPHA), np.full(len(owned), NEVER))
+        for owned, side in ((harm, state.harm), (fine, state.fine)):
+            owned[:, at] = np.where(told, side, 0.0).sum(-1) / np.maximum(told.sum(-1), 1)
+    return Decisions(first(harm >= 1 / ALPHA), first(fine >= 1 / BETA))
 
 
 def _learnt(cell: Latency, seen: Histograms) -> tuple[Array, Array, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:

@@ -11,10 +11,9 @@ from bench.judge.cell import Errors
 from bench.judge.decisions import A_MINUTE, NEVER, Decisions, Judge, at_the_end, first
 from bench.judge.scrapes import SLOTS, Slots
 from canary.judge.bound import Bound
-from canary.judge.independent import Independent
 from canary.judge.limits import exact, floor_of
 from canary.judge.odds import Array
-from canary.judge.profiles import STEADY, SWIFT
+from canary.judge.profiles import INDEPENDENT, STEADY, SWIFT, Profile
 from canary.judge.ratio import Ratio
 from canary.judge.wealth import Counts, Wealth
 
@@ -37,20 +36,14 @@ def steady(cell: Errors | BoundCell, slots: Slots) -> Decisions:
     return Decisions(first(harm >= 1 / ALPHA), first(fine >= 1 / BETA))
 
 
-def _harm_only(state: Wealth | Independent, slots: Slots) -> Decisions:
+def compared(cell: Errors | BoundCell, slots: Slots, profile: Profile) -> Decisions:
+    """A profile that is declared, its harm side."""
+    state = Wealth.start(profile, shape=slots.n.shape[:1])
     owned = np.empty_like(slots.n)
     for at in range(SLOTS):
         state = state.add(_counts(slots, at), at // A_MINUTE, SLOTS - at)
         owned[:, at] = state.owned
     return Decisions(first(owned >= 1 / ALPHA), np.full(slots.n.shape[0], NEVER))
-
-
-def swift(cell: Errors | BoundCell, slots: Slots) -> Decisions:
-    return _harm_only(Wealth.start(SWIFT, shape=slots.n.shape[:1]), slots)
-
-
-def independent(cell: Errors | BoundCell, slots: Slots) -> Decisions:
-    return _harm_only(Independent.start(shape=slots.n.shape[:1]), slots)
 
 
 def bound(cell: Errors | BoundCell, slots: Slots, cluster: int | None = None) -> Decisions:
@@ -75,5 +68,9 @@ def literal(cell: Errors | BoundCell, slots: Slots) -> Decisions:
     return Decisions(rollback, at_the_end(~np.isfinite(rollback) & enough[:, -1]))
 
 
-OURS: dict[str, Judge] = {"steady": steady, "swift": swift, "independent": independent}
+OURS: dict[str, Judge] = {
+    "steady": steady,
+    "swift": partial(compared, profile=SWIFT),
+    "independent": partial(compared, profile=INDEPENDENT),
+}
 BOUNDS: dict[str, Judge] = {"bound": bound, "bound D=1": partial(bound, cluster=1), "literal": literal}

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from canary.errors import BadUsage, JournalError, UnknownRollout
+from canary.judge.verdict import Outcome, Verdict
 from canary.ports import NewEntry
 from canary.rollout import events as e
+from canary.rollout.fired import FiredAlert
 
 STRANGE = NewEntry(1.0, "from_the_future", {"x": 1})
 SUMMARY = {
@@ -121,10 +123,27 @@ def test_the_json_of_one_rollout_adds_to_the_summary(judging: Any) -> None:
     told = json.loads(line)
     assert set(listed) == SUMMARY
     assert {key: told[key] for key in SUMMARY} == listed
-    assert set(told) - SUMMARY == {"time_left", "approvals", "waits_for", "judged", "rules", "hold"}
+    assert set(told) - SUMMARY == {"time_left", "approvals", "waits_for", "judged", "rules", "hold", "alerts"}
     assert [row["kind"] for row in told["rules"]] == ["criterion", "trigger", "guard"]
     assert told["time_left"]["of"] == "soak"
     assert told["approvals"][1] == {"phase": "canary", "role": "lead", "by": "Lars", "how": "Slack", "proven": True}
+
+
+def test_the_status_of_a_promoted_rollout_shows_the_alerts_that_fire(judging: Any) -> None:
+    """What the last look of the watch found: a line each with its reason, and all of it in JSON."""
+    promoted = e.RolloutEnded(outcome="promoted", phase="full", reason="done", verified=True)
+    verdict = {"outcome": "NO_DATA", "reason": "quiet", "verdicts": [quiet()]}
+    alert = FiredAlert(severity="warning", rule="sure p10 < 0.5", reason="40 % at or below 50 %")
+    block = {"at": 1_800_000_100.0, "increments": {}, "scrapes": 0, "share": None, "routed": None}
+    judging.tell("r1", [promoted, e.Watched(number=1, block=block, verdict=verdict, seconds=300.0, alerts=(alert,))])
+    told = judging.canary("status", "r1").stdout.splitlines()
+    assert "  warning alert sure p10 < 0.5: 40 % at or below 50 %" in [line.rstrip() for line in told]
+    assert json.loads(judging.canary("status", "r1", "--json").stdout)["alerts"] == [alert.model_dump()]
+
+
+def quiet() -> dict[str, Any]:
+    """A verdict on nothing."""
+    return Verdict("any", "errors", Outcome.NO_DATA, None, 0.0, "events", None, None, "quiet").to_data()
 
 
 def test_a_plan_that_cannot_be_read_hides_no_rollout(judging: Any) -> None:

@@ -24,7 +24,7 @@ from canary.plan.model import (
     RatioAbove,
     RatioBelow,
     Rule,
-    SlowerThanBaseline,
+    WorseThanBaseline,
 )
 from canary.ports import Arm, Increment
 
@@ -35,7 +35,7 @@ P95_200 = QuantileBelow("p95 < 200ms", "latency", 0.95, 0.2)
 OVER_200 = QuantileAbove("p95 > 200ms", "latency", 0.95, 0.2)
 NO_ERRORS = NoneSeen("none", "http")
 ANY_ERROR = AnySeen("any", "http")
-SLOWER = SlowerThanBaseline("> 20% over baseline", "latency", 0.2)
+SLOWER = WorseThanBaseline("> 20% over baseline", "latency", 0.2)
 
 
 def evidence(canary: Increment | None = None, baseline: Increment | None = None) -> Evidence:
@@ -278,7 +278,7 @@ def test_a_quantile_above_the_last_edge_is_only_known_to_be_above(
 
 def test_a_higher_quantile_needs_more_observations() -> None:
     """25 of them beyond it: p99 needs 2,500."""
-    p99 = SlowerThanBaseline("p99 > 20% over baseline", "latency", 0.2, 0.99)
+    p99 = WorseThanBaseline("p99 > 20% over baseline", "latency", 0.2, 0.99)
     assert judged(p99, slow(2499, 0), slow(9000, 0)).outcome is UNDECIDED
     assert judged(p99, slow(2500, 0), slow(9000, 0)).outcome is PASS
 
@@ -322,7 +322,7 @@ rules = st.one_of(
     st.builds(QuantileAbove, st.just("p>"), st.just("latency"), quantiles, bounds),
     st.just(NO_ERRORS),
     st.just(ANY_ERROR),
-    st.builds(SlowerThanBaseline, st.just("over"), st.just("latency"), limits, quantiles),
+    st.builds(WorseThanBaseline, st.just("over"), st.just("latency"), limits, quantiles),
 )
 counts = st.one_of(st.integers(0, 3), st.integers(0, 10**4), st.integers(0, 10**12), st.floats(0, 1e9))
 increments = st.builds(Increment, counts, counts, st.dictionaries(st.sampled_from([0.1, 0.2, 0.5]), counts))
@@ -344,7 +344,7 @@ def test_arbitrary_blocks_get_a_verdict_and_no_pass_without_samples(asked: list[
     phase = LiteralJudge().judge(asked, [], found, traffic="http")
     assert len(phase.verdicts) == len(asked) + 1
     for rule, verdict in zip(asked, phase.verdicts, strict=False):
-        needed: list[Arm] = ["canary", "baseline"] if isinstance(rule, SlowerThanBaseline) else ["canary"]
+        needed: list[Arm] = ["canary", "baseline"] if isinstance(rule, WorseThanBaseline) else ["canary"]
         if verdict.outcome is PASS:
             tallies = [found.tally(verdict.measure, arm) for arm in needed]
             assert all(tally and (tally.total or any(tally.buckets.values())) for tally in tallies)

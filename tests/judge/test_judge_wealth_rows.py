@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from canary.judge.independent import Independent
 from canary.judge.odds import Array
-from canary.judge.profiles import FINE, STEADY, SWIFT, Profile
-from canary.judge.wealth import Counts, Wealth
+from canary.judge.profiles import FINE, INDEPENDENT, STEADY, SWIFT, Profile
+from canary.judge.wealth import RICH, Counts, Wealth
 
 STREAMS, BLOCKS = 1000, 24
 
@@ -28,7 +27,7 @@ def streams() -> Array:
     return np.stack([n, bad, other, other_bad], axis=1).astype(np.float64)
 
 
-def owned(state: Wealth | Independent, streams: Array) -> Array:
+def owned(state: Wealth, streams: Array) -> Array:
     """After each block, (BLOCKS, …)."""
     found = []
     for at, block in enumerate(streams):
@@ -37,7 +36,7 @@ def owned(state: Wealth | Independent, streams: Array) -> Array:
     return np.array(found)
 
 
-@pytest.mark.parametrize("profile", [STEADY, SWIFT, FINE], ids=["steady", "swift", "green"])
+@pytest.mark.parametrize("profile", [STEADY, SWIFT, INDEPENDENT, FINE], ids=["steady", "swift", "independent", "green"])
 def test_a_thousand_streams_at_once_are_a_thousand_streams(profile: Profile, streams: Array) -> None:
     """Row by row the same evidence, whatever the neighbours are."""
     together = owned(Wealth.start(profile, shape=(STREAMS,)), streams)
@@ -45,11 +44,23 @@ def test_a_thousand_streams_at_once_are_a_thousand_streams(profile: Profile, str
     np.testing.assert_allclose(together, alone, rtol=1e-12, atol=0)
 
 
-def test_the_exact_form_is_row_by_row_the_same(streams: Array) -> None:
-    """Independent's, too."""
-    together = owned(Independent.start(shape=(STREAMS,)), streams)
-    alone = np.stack([owned(Independent.start(), streams[..., row]) for row in range(STREAMS)], axis=-1)
-    np.testing.assert_allclose(together, alone, rtol=1e-12, atol=0)
+def test_one_bad_event_is_worth_its_likelihood_ratio_to_the_exact_form() -> None:
+    """One of ten requests was the canary's, and so was the bad one; without bad events nothing is learnt."""
+    ratios = np.array(INDEPENDENT.better) * 100 / (np.array(INDEPENDENT.better) * 10 + 90)
+    after = Wealth.start(INDEPENDENT).add(Counts.of(10, 1, 90, 0), 0)
+    assert float(after.owned) == pytest.approx(0.4 + 0.6 * float(ratios.mean()))
+    for counts in (Counts.of(10, 0, 90, 0), Counts.of(0, 0, 90, 3), Counts.of(10, 3, 0, 0)):
+        assert float(Wealth.start(INDEPENDENT).add(counts, 0).owned) == pytest.approx(1.0)
+
+
+def test_the_exact_form_stays_finite() -> None:
+    """A flood of bad events on one arm, block after block."""
+    state = Wealth.start(INDEPENDENT, shape=(2,))
+    for _ in range(20):
+        state = state.add(Counts.of([1e6, 1e6], [1e6, 0], [1e7, 1e7], [0, 1e7]), 0)
+    assert np.isfinite(state.owned).all()
+    assert state.owned[0] == pytest.approx(RICH)
+    assert 0 < state.owned[1] < 1
 
 
 LANES = ((1.35, 0.90, 0.6), (1.10, 0.20, 0.4))

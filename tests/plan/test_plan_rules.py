@@ -16,7 +16,7 @@ from canary.plan.model import (
     RatioAbove,
     RatioBelow,
     Rule,
-    SlowerThanBaseline,
+    WorseThanBaseline,
 )
 from canary.plan.rules import criterion, trigger
 
@@ -47,12 +47,14 @@ def test_every_form_of_a_criterion_is_read_with_limits_as_shares_and_seconds(tex
         ("p50 > 20%", QuantileAbove("p50 > 20%", "x", 0.5, 0.2, "share")),
         ("any", AnySeen("any", "x")),
         ("crash", AnySeen("crash", "x")),
-        ("> 20% over baseline", SlowerThanBaseline("> 20% over baseline", "x", 0.2, 0.95)),
-        ("p99 > 20% over baseline", SlowerThanBaseline("p99 > 20% over baseline", "x", 0.2, 0.99)),
+        ("> 20% over baseline", WorseThanBaseline("> 20% over baseline", "x", 0.2)),
+        ("worse than baseline", WorseThanBaseline("worse than baseline", "x", 0.0)),
+        ("p50 worse than baseline", WorseThanBaseline("p50 worse than baseline", "x", 0.0, 0.5)),
+        ("p99 > 20% over baseline", WorseThanBaseline("p99 > 20% over baseline", "x", 0.2, 0.99)),
     ],
 )
 def test_every_form_of_a_trigger_is_read(text: str, rule: Rule) -> None:
-    """A comparison without a quantile is about p95."""
+    """A comparison without a quantile leaves it to the judge where to look."""
     assert trigger({"x": text}) == rule
 
 
@@ -110,7 +112,7 @@ def test_a_limit_that_nothing_or_everything_meets_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["> 0%", "> 100%", "> 0% over baseline", "p95 > 0s", "p50 > 0"])
 def test_a_trigger_that_always_or_never_fires_is_refused(text: str) -> None:
     """As for criteria."""
-    with pytest.raises(ValueError, match=r"limit|healthy"):
+    with pytest.raises(ValueError, match=r"limit|no difference"):
         trigger({"x": text})
 
 

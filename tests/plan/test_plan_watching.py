@@ -56,7 +56,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     (metric(signal="memory", of="errors", shows="share"), "key_metrics.use[0].of: of is said of two gauges, and errors is a counter with bad events"),
     (metric(signal="memory", of="seen", shows="last"), "key_metrics.use[0].shows: a gauge of another shows a share"),
     ({"alerts.critical": [{"clicks": "any"}]}, "alerts.critical[0]: 'any' counts bad events, and clicks does not say what is bad; give it bad or of"),
-    ({"alerts.critical": [{"memory": "> 5%"}]}, "alerts.critical[0]: memory is a gauge: its value is shown and never judged"),
+    ({"alerts.critical": [{"memory": "> 5%"}]}, "alerts.critical[0]: memory is a gauge: its value is shown and never held against a limit"),
     ({"alerts.warning": [{"sure": "p95 > 200ms"}]}, "alerts.warning[0]: 'p95 > 200ms' is said of times, and sure is a histogram of ratios; such as p20 > 85%"),
     ({"alerts.warning": [{"sure": "> 20% over baseline"}]}, "alerts.warning[0]: '> 20% over baseline' is said of times"),
     ({"alerts.warning": [{"latency": "p10 < 50%"}]}, "alerts.warning[0]: 'p10 < 50%' is said of ratios, and latency is a histogram of times"),

@@ -85,6 +85,8 @@ def _facts(view: View) -> Iterator[Text]:
         yield _plain(f"  waits for {role}: canary approve {view.rollout} --role {role} --reason '…'", "yellow")
     if view.bad_requests:
         yield _plain(f"  bad requests served by the candidate: {number(view.bad_requests, 'requests')}")
+    for alert in view.alerts:
+        yield _plain(f"  {alert.words()}", "bold red" if alert.severity == "critical" else "yellow")
 
 
 def time_left(left: Left) -> str:

@@ -150,6 +150,7 @@ def details(seen: View) -> dict[str, object]:
         "judged": seen.judged,
         "rules": [asdict(row) for row in seen.rules],
         "hold": seen.hold,
+        "alerts": [alert.model_dump(mode="json") for alert in seen.alerts],
     }
 
 

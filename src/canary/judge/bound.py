@@ -20,7 +20,7 @@ from canary.judge.odds import Array
 CLUSTER = 4
 """Bad events that one cause may bring, unless the plan says otherwise: a request and three retries."""
 WORSE = np.array([1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0])
-BETTER = np.array([0.02, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8])
+BETTER = np.array([0.05, 0.15, 0.3, 0.5])
 AT_ONCE, AGAIN, EVERY = 0.6, 0.08, 8
 LARGEST = 1 - 1e-9
 
@@ -30,7 +30,7 @@ class Bound:
     """What was counted in streams of one shape, against `limit` (0–1, exclusive).
 
     n, surely: requests, and bad ones of them that the measure is sure of; maybe: those it cannot exclude, too.
-    starts: (part of the money, n, surely) at the moments at which a part of it was put in.
+    parts: of the money, that were put in; at: n and surely (second axis) at those moments, one row a part.
     """
 
     limit: float
@@ -38,7 +38,8 @@ class Bound:
     n: Array
     surely: Array
     maybe: Array
-    starts: tuple[tuple[float, Array, Array], ...]
+    parts: Array
+    at: Array
     kept: float
     blocks: int
 
@@ -48,29 +49,29 @@ class Bound:
         if not 0 < limit < 1 or cluster < 1:
             raise ValueError(f"a limit lies between 0 and 1, a cluster holds at least 1: {limit}, {cluster}")
         none = np.zeros(shape)
-        return cls(limit, cluster, none, none, none, ((AT_ONCE, none, none),), 1 - AT_ONCE, 0)
+        return cls(limit, cluster, none, none, none, np.array([AT_ONCE]), np.zeros((1, 2, *shape)), 1 - AT_ONCE, 0)
 
-    def add(self, n: Array, surely: Array, maybe: Array | None = None) -> Bound:
+    def add(self, n: Array | float, surely: Array | float, maybe: Array | float | None = None) -> Bound:
         """After one more block of n requests."""
-        due = self.blocks and self.blocks % EVERY == 0
-        starts = (*self.starts, (self.kept * AGAIN, self.n, self.surely)) if due else self.starts
+        begun = self._begun() if self.blocks and self.blocks % EVERY == 0 else self
         return replace(
-            self,
+            begun,
             n=self.n + n,
             surely=self.surely + surely,
             maybe=self.maybe + (surely if maybe is None else maybe),
-            starts=starts,
-            kept=self.kept * (1 - AGAIN) if due else self.kept,
             blocks=self.blocks + 1,
         )
+
+    def _begun(self) -> Bound:
+        """With a part of what was kept, put in now."""
+        at = np.concatenate([self.at, np.stack([self.n, self.surely])[None]])
+        return replace(self, parts=np.append(self.parts, self.kept * AGAIN), at=at, kept=self.kept * (1 - AGAIN))
 
     @property
     def harm(self) -> Array:
         """Evidence that more than `limit` are bad; rightly above 1/α with a chance of α at most, ever."""
-        won = [
-            part * evidence(self.limit, self.cluster, WORSE, self.n - n, self.surely - x) for part, n, x in self.starts
-        ]
-        return np.asarray(sum(won) + self.kept)
+        won = evidence(self.limit, self.cluster, WORSE, self.n - self.at[:, 0], self.surely - self.at[:, 1])
+        return np.asarray(np.tensordot(self.parts, won, axes=1) + self.kept)
 
     @property
     def fine(self) -> Array:

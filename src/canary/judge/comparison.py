@@ -11,8 +11,10 @@ from canary.judge.limits import exact
 from canary.judge.verdict import Outcome, Verdict
 from canary.judge.words import count, percent, seconds
 from canary.judge.words import quantile as spoken
-from canary.plan.model import SlowerThanBaseline
+from canary.plan.model import OfBaseline
 
+P95 = 0.95
+"""The quantile that is compared when the rule names none."""
 LEAST = 500
 BEYOND = 25
 
@@ -26,20 +28,21 @@ def floor_of(quantile: float) -> int:
     return max(LEAST, math.ceil(BEYOND / (1 - exact(quantile))))
 
 
-def slower(rule: SlowerThanBaseline, evidence: Evidence) -> Verdict:
+def slower(rule: OfBaseline, evidence: Evidence) -> Verdict:
     """FAIL when the canary's quantile is more than (1 + by) times the baseline's, both interpolated alike."""
     canary, baseline = (whole(evidence.tally(rule.measure, arm) or NONE) for arm in ("canary", "baseline"))
-    ours, theirs = quantile_of(canary, rule.quantile), quantile_of(baseline, rule.quantile)
-    outcome, why = _unfit(rule, canary, baseline) or _compared(rule.by, ours, theirs)
+    quantile = rule.quantile or P95
+    ours, theirs = quantile_of(canary, quantile), quantile_of(baseline, quantile)
+    outcome, why = _unfit(quantile, canary, baseline) or _compared(rule.by, ours, theirs)
     limit = (1 + rule.by) * theirs.value if theirs and theirs.value is not None else None
     value = ours.value if ours else None
-    reason = f"{rule.measure} {spoken(rule.quantile)}: {why}"
+    reason = f"{rule.measure} {spoken(quantile)}: {why}"
     return Verdict(rule.text, rule.measure, outcome, value, limit, "seconds", canary, baseline, reason)
 
 
-def _unfit(rule: SlowerThanBaseline, canary: Tally, baseline: Tally) -> tuple[Outcome, str] | None:
+def _unfit(quantile: float, canary: Tally, baseline: Tally) -> tuple[Outcome, str] | None:
     """Why the two cannot be compared, or None when they can."""
-    floor = floor_of(rule.quantile)
+    floor = floor_of(quantile)
     for arm, tally in (("canary", canary), ("baseline", baseline)):
         if not tally.total:
             return Outcome.NO_DATA, f"not one request of the {arm} was measured"

@@ -18,8 +18,8 @@ LEARNT_FROM = 500
 """Baseline observations after which the edges are chosen."""
 NEAR = (0.50, 0.90, 0.99)
 """Quantiles whose nearest edges are looked at."""
-TELLING = (0.002, 0.95)
-"""Share above an edge, of the baseline, that can tell anything."""
+MOST = 0.98
+"""An edge that more of the baseline lies above tells nothing of being slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ def _nearest(seen: Tally, value: float) -> float:
 
 def _odds(seen: Tally, edge: float, slower_by: float) -> Iterator[float]:
     """One value, or none where the edge tells nothing."""
-    above = above_share(seen, edge)
-    if not TELLING[0] <= above <= TELLING[1]:
+    above = (above_share(seen, edge) * seen.total + 0.5) / (seen.total + 1)
+    if above > MOST:
         return
     slowed = min(above_share(seen, edge / (1 + slower_by)), 1 - 1e-6)
     yield max(slowed / (1 - slowed) * (1 - above) / above, 1.0)

@@ -20,6 +20,7 @@ __all__ = ["Block", "Evidence", "Tally"]
 class Evidence:
     """All blocks of a phase, folded. `add` costs the size of one block, however long the phase.
 
+    trail:    the phase's blocks, oldest first. before: those of earlier phases with users, of the same candidate.
     tallies:  measure → arm → what was counted; an arm that never matched is absent.
     blocks:   blocks folded; `measured` of them held a scrape. `last_at` is the newest one's time.
     """
@@ -30,6 +31,8 @@ class Evidence:
     blocks: int = 0
     measured: int = 0
     last_at: float | None = None
+    trail: tuple[Block, ...] = ()
+    before: tuple[Block, ...] = ()
 
     def add(self, block: Block) -> Evidence:
         """With one more block. A block that is not newer than the last is a repetition, and ignored."""
@@ -40,7 +43,12 @@ class Evidence:
         for measure, by_arm in block.increments.items():
             tallies[measure] = gather(dict(tallies.get(measure, {})), by_arm)
             flows[measure] = flows.get(measure, Flow()).add(by_arm, block.share, sent, measured)
-        return Evidence(tallies, flows, sent, self.blocks + 1, measured, block.at)
+        trail = (*self.trail, block)
+        return Evidence(tallies, flows, sent, self.blocks + 1, measured, block.at, trail, self.before)
+
+    def next_phase(self) -> Evidence:
+        """Nothing measured yet, after what this one has."""
+        return Evidence(before=(*self.before, *self.trail))
 
     def tally(self, measure: str, arm: Arm) -> Tally | None:
         """None when nothing ever matched."""

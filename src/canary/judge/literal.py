@@ -18,6 +18,7 @@ from canary.judge.verdict import PhaseVerdict, Verdict
 from canary.plan.model import (
     AnySeen,
     NoneSeen,
+    NoWorseThanBaseline,
     QuantileAbove,
     QuantileBelow,
     RateAbove,
@@ -25,7 +26,7 @@ from canary.plan.model import (
     RatioAbove,
     RatioBelow,
     Rule,
-    SlowerThanBaseline,
+    WorseThanBaseline,
 )
 
 
@@ -47,11 +48,12 @@ class LiteralJudge:
     def judge(
         self, criteria: Sequence[Rule], triggers: Sequence[Rule], evidence: Evidence, *, traffic: str
     ) -> PhaseVerdict:
-        verdicts = [_verdict(rule, evidence) for rule in (*criteria, *triggers)]
+        verdicts = [literally(rule, evidence) for rule in (*criteria, *triggers)]
         return PhaseVerdict.of([*verdicts, starvation(evidence, traffic)])
 
 
-def _verdict(rule: Rule, evidence: Evidence) -> Verdict:
+def literally(rule: Rule, evidence: Evidence) -> Verdict:
+    """The rule as it is written, over everything that was counted."""
     match rule:
         case RateBelow() | RateAbove():
             return rate(rule, evidence)
@@ -59,5 +61,5 @@ def _verdict(rule: Rule, evidence: Evidence) -> Verdict:
             return against_limit(rule, evidence)
         case NoneSeen() | AnySeen():
             return literal(rule, evidence)
-        case SlowerThanBaseline():
+        case WorseThanBaseline() | NoWorseThanBaseline():
             return slower(rule, evidence)

@@ -24,7 +24,8 @@ class Profile:
     remaining cash that follows every `every` blocks, for a harm that begins late.
 
     per_minute: most that evidence may grow within one clock minute. goal: part that plays for reaching `target` by
-    the deadline; at block `goal_at` the part `goal_part` of everything else joins it.
+    the deadline; at block `goal_at` the part `goal_part` of everything else joins it. exact: the likelihood ratio of
+    every single bad event instead of a capped bet on the block.
     """
 
     lanes: tuple[Lane, ...]
@@ -37,6 +38,7 @@ class Profile:
     goal_at: int = 0
     goal_part: float = 0.0
     target: float = 100.0
+    exact: bool = False
 
 
 STEADY = Profile(
@@ -55,5 +57,13 @@ SWIFT = Profile(
     goal_part=0.7,
 )
 """Every request is routed at random by itself and pods have no bursts of their own: the plan's author says so."""
+INDEPENDENT = Profile(
+    lanes=(Lane(1.0, 1.0, 1.0),),
+    better=(1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0),
+    at_once=0.6,
+    again=0.08,
+    exact=True,
+)
+"""Every bad event is one by itself: no retries, no bursts. The fastest, and wrong where that is not true."""
 FINE = Profile(lanes=(Lane(1.0, 0.7, 1.0),), better=(1.6, 2.2))
 """The other side: that the canary is as bad as it must not be is disproved. Arms are swapped."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -29,11 +28,17 @@ class Ratio:
     totals: Array
 
     @classmethod
-    def start(cls, profile: Profile, allowed: float = 1.0, limit: float = 2.0, shape: tuple[int, ...] = ()) -> Self:
+    def start(
+        cls, profile: Profile, allowed: Array | float = 1.0, limit: Array | float = 2.0, shape: tuple[int, ...] = ()
+    ) -> Self:
         """Before the first block. Raises ValueError for odds that are not above 0."""
-        if not (0 < allowed < math.inf and 0 < limit < math.inf):
+        if not all(np.all(np.isfinite(odds) & (np.asarray(odds) > 0)) for odds in (allowed, limit)):
             raise ValueError(f"odds ratios are above 0 and finite: {allowed}, {limit}")
-        return cls(Wealth.start(profile, allowed, shape), Wealth.start(FINE, 1 / limit, shape), np.zeros((*shape, 4)))
+        return cls(
+            Wealth.start(profile, allowed, shape),
+            Wealth.start(FINE, 1 / np.asarray(limit), shape),
+            np.zeros((*shape, 4)),
+        )
 
     def add(self, counts: Counts, minute: int, left: float = 0.0) -> Ratio:
         """After one more block; `minute` and `left` as in `Wealth.add`."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from canary.judge.block import Tally, tally_data, tally_from
+from canary.judge.proof import Proof, proof_from
 
 
 class Outcome(StrEnum):
@@ -20,7 +21,7 @@ class Outcome(StrEnum):
     FAIL = "FAIL"
 
 
-Unit = Literal["share", "seconds", "events", "requests"]
+Unit = Literal["share", "seconds", "events", "requests", "evidence"]
 RISING = (Outcome.PASS, Outcome.UNDECIDED, Outcome.NO_DATA, Outcome.FAIL)
 NAMED = 3
 """Reasons that a phase's reason repeats; the rest is counted."""
@@ -33,6 +34,7 @@ class Verdict:
     value, limit: what was measured and what it was held against, in `unit`; None where there is none.
     canary, baseline: what was counted; None for an arm that does not matter here or never matched.
     reason: one sentence with the numbers.
+    proof: what a statistical verdict rests on; None of a rule that is taken literally.
     Raises ValueError when outcome and numbers contradict each other.
     """
 
@@ -45,6 +47,7 @@ class Verdict:
     canary: Tally | None
     baseline: Tally | None
     reason: str
+    proof: Proof | None = None
 
     def __post_init__(self) -> None:
         if not self.reason:
@@ -74,6 +77,7 @@ class Verdict:
             "canary": tally_data(self.canary) if self.canary else None,
             "baseline": tally_data(self.baseline) if self.baseline else None,
             "reason": self.reason,
+            **({"proof": self.proof.to_data()} if self.proof else {}),
         }
 
     @classmethod
@@ -89,6 +93,7 @@ class Verdict:
             canary=canary,
             baseline=baseline,
             reason=data["reason"],
+            proof=proof_from(data.get("proof")),
         )
 
 

@@ -144,10 +144,23 @@ class Counts:
 def _grown(rich: Wealth, number: int, lane: Lane, counts: Counts) -> Array:
     """One lane's money after the block: 1 − c + c y/θ a strategy."""
     odds = (rich.odds * lane.margin)[..., None]
+    if rich.profile.exact:
+        return _likelier(rich.money[..., number, :], odds, np.asarray(rich.profile.better), counts)
     n, other, bad = (each[..., None] for each in (counts.n, counts.other_n, counts.bad + counts.other_bad))
     staked = bet(odds, np.asarray(rich.profile.better), n, other, bad, lane.cap)
     met = (counts.bad[..., None] / bad) / largest_share(odds, n, other, bad)
     return np.asarray(rich.money[..., number, :] * (1 + staked * (met - 1)))
+
+
+def _likelier(money: Array, odds: Array, better: Array, counts: Counts) -> Array:
+    """Times the likelihood ratio of where each bad event fell (Lindon & Malek 2022, one-sided, with a margin).
+
+    Against θ_E, which the canary's mean share exceeds for no odds allowed: below odds of 1 the share by odds would be.
+    """
+    n, other, bad, other_bad = (each[..., None] for each in (counts.n, counts.other_n, counts.bad, counts.other_bad))
+    there = 1 / (1 + largest_share(odds, n, other, bad + other_bad) * (better - 1))
+    logs = bad * np.log(better * there) + other_bad * np.log(there)
+    return np.asarray(money * np.exp(np.clip(logs, -600.0, 600.0)))
 
 
 def towards(money: Array, goal: Array, odds: Array, counts: Counts, coming: Array) -> Array:

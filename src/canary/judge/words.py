@@ -26,3 +26,19 @@ def of_unit(value: float, unit: str) -> str:
 def quantile(share: float) -> str:
     """0.95 → "p95"."""
     return f"p{100 * share:g}"
+
+
+def times(factor: float) -> str:
+    """2.0 → "×2", 0.25 → "×0.25"."""
+    return f"×{factor:.3g}"
+
+
+def odds(evidence: float) -> str:
+    """Evidence as odds: 20.0 → "20 to 1"."""
+    return (
+        "over a million to 1"
+        if evidence > 1e6
+        else f"{evidence:,.0f} to 1"
+        if evidence >= 10
+        else f"{evidence:.2g} to 1"
+    )

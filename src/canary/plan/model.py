@@ -19,6 +19,8 @@ from canary.plan.rules import (
     ON_ALL,
     AnySeen,
     NoneSeen,
+    NoWorseThanBaseline,
+    OfBaseline,
     QuantileAbove,
     QuantileBelow,
     RateAbove,
@@ -26,11 +28,11 @@ from canary.plan.rules import (
     RatioAbove,
     RatioBelow,
     Rule,
-    SlowerThanBaseline,
+    WorseThanBaseline,
     narrowing,
 )
 from canary.plan.signals import Arms, Feature, Signal, Strict, narrow
-from canary.plan.units import Label, Line, Name, Ref, Seconds, SlackUser
+from canary.plan.units import Label, Line, Name, Ref, Risk, Seconds, SlackUser
 from canary.plan.visits import UiCheck
 from canary.plan.watching import Alerts, KeyMetric, Kpi, Source
 
@@ -48,8 +50,10 @@ __all__ = [
     "KeyMetric",
     "Kpi",
     "MetricsCheck",
+    "NoWorseThanBaseline",
     "NoneSeen",
     "Notify",
+    "OfBaseline",
     "OnUndecided",
     "Phase",
     "Plan",
@@ -64,12 +68,12 @@ __all__ = [
     "RollbackSpec",
     "Rule",
     "Signal",
-    "SlowerThanBaseline",
     "Source",
     "Step",
     "TargetSpec",
     "UiCheck",
     "WatchSpec",
+    "WorseThanBaseline",
 ]
 
 
@@ -138,6 +142,10 @@ class Plan(Strict):
     checklist: tuple[ChecklistItem, ...] = ()
     """Looked at before anything is touched; what is not fulfilled refuses the rollout."""
     phases: tuple[Phase, ...] = Field(min_length=1)
+    alpha: Risk = 0.01
+    """The chance that a healthy release is rolled back by the statistical rules together."""
+    beta: Risk = 0.05
+    """The chance that a rule which is broken is taken for kept."""
     rollback: RollbackSpec = RollbackSpec()
     audit: dict[Name, Figure] = Field(default_factory=dict)
     """The success metrics of the audit event, by their names there."""
@@ -148,7 +156,7 @@ class Plan(Strict):
     key_metrics: dict[Name, tuple[KeyMetric, ...]] = Field(default_factory=dict)
     """Group → what the review shows in one table; watched, never judged."""
     alerts: Alerts = Alerts()
-    """What the review reports as fired."""
+    """What the watch and the review tell when it fires."""
     kpis: tuple[Kpi, ...] = ()
     """What the review says MET or MISSED of."""
     sources: dict[Name, Source] = Field(default_factory=dict)
@@ -182,7 +190,7 @@ class Plan(Strict):
         metrics = [metric for group in self.key_metrics.values() for metric in group]
         pairs = [*((m.signal, m.of) for m in metrics), *((kpi.signal, kpi.of) for kpi in self.kpis)]
         named = [name for pair in pairs for name in pair if name]
-        rules = (*self.alerts.critical, *self.alerts.warning, *self.alerts.info)
+        rules = (rule for _, rule in self.alerts.each())
         figures = (figure.signal for figure in self.audit.values())
         return tuple(dict.fromkeys((*named, *(rule.measure for rule in rules), *figures)))
 

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from canary.plan.closing import Step
 from canary.plan.rules import Criterion, Trigger
 from canary.plan.signals import Strict
-from canary.plan.units import Line, Metric, Name, Ref, Seconds, Share, UrlPath
+from canary.plan.units import Line, Metric, Name, Ref, Risk, Seconds, Share, UrlPath
 from canary.plan.visits import UiCheck
 
 
@@ -79,6 +79,15 @@ class OnUndecided(Strict):
     """The end of a hold, a person's too; then it rolls back."""
 
 
+class SettleSpec(Strict):
+    """A warm-up: what is measured in it is no evidence."""
+
+    seconds: Seconds = Field(alias="for")
+    """How long the candidate warms up once it has users, in plan time."""
+    at_most: Risk = 0.5
+    """The share of bad requests beyond which the phase ends all the same."""
+
+
 class Phase(Strict):
     """One step of the rollout, at one exposure."""
 
@@ -95,6 +104,12 @@ class Phase(Strict):
     """What must all be shown for promotion."""
     triggers: tuple[Trigger, ...] = ()
     """Any one of these rolls back at once."""
+    alpha: Risk | None = None
+    """The plan's alpha, for this phase."""
+    beta: Risk | None = None
+    """The plan's beta, for this phase."""
+    settle: SettleSpec | None = None
+    """A warm-up before evidence is gathered."""
     on_undecided: OnUndecided = OnUndecided()
     """What happens when the evidence decides nothing."""
     then: tuple[Step, ...] = ()

@@ -1,7 +1,8 @@
 """Rules: what a phase must show before promotion (criteria), and what forces a rollback (triggers).
 
 In a plan a rule is a mapping from a signal to a text, optionally narrowed to features:
-`{api_latency: p95 < 200ms}`, `{http_errors: any, on: features}`. Limits are shares 0–1 or seconds.
+`{api_latency: p95 < 200ms}`, `{http_errors: any, on: features}`. Limits are shares 0–1 or seconds. How a rule is
+judged may stand beside it (see `canary.plan.how`).
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from canary.plan.how import HOW, How, how_of
 
 ON_ALL = "features"
 
@@ -28,6 +31,7 @@ class Measured:
 
     text: str
     measure: str
+    how: How = field(default=How(), kw_only=True)
 
     @property
     def signal(self) -> str:
@@ -94,11 +98,24 @@ class AnySeen(Measured):
 
 
 @dataclass(frozen=True, slots=True)
-class SlowerThanBaseline(Measured):
-    """Trigger "> 20% over baseline": the canary's quantile is more than (1 + by) times the baseline's."""
+class OfBaseline(Measured):
+    """What rules on canary and baseline share. by: so much worse, 0.2 for 20 %; quantile: of a histogram, when named.
+
+    Of a counter it compares shares of bad events, of a histogram latency, of a gauge the values.
+    """
 
     by: float
-    quantile: float = 0.95
+    quantile: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorseThanBaseline(OfBaseline):
+    """Trigger "> 20% over baseline", "worse than baseline": the canary is more than (1 + by) times as bad."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoWorseThanBaseline(OfBaseline):
+    """Criterion "no worse than baseline by 20%": the canary is at most (1 + by) times as bad."""
 
 
 Rule = (
@@ -110,7 +127,8 @@ Rule = (
     | RatioBelow
     | NoneSeen
     | AnySeen
-    | SlowerThanBaseline
+    | WorseThanBaseline
+    | NoWorseThanBaseline
 )
 OF_COUNTERS = (RateBelow, RateAbove, NoneSeen, AnySeen)
 """The rules that count bad events; the others compare quantiles of a histogram."""
@@ -127,7 +145,9 @@ _QUANTILE = r"p(\d{1,2}(?:\.\d{1,4})?)"
 _RATE = re.compile(rf"([<>])\s*{_NUMBER}\s*%")
 _LATENCY = re.compile(rf"{_QUANTILE}\s*([<>])\s*{_NUMBER}\s*(ms|s)")
 _RATIO = re.compile(rf"{_QUANTILE}\s*([<>])\s*{_NUMBER}\s*(%?)")
-_SLOWER = re.compile(rf"(?:{_QUANTILE}\s*)?>\s*{_NUMBER}\s*%\s+over\s+baseline")
+_OVER = re.compile(rf"(?:{_QUANTILE}\s*)?>\s*{_NUMBER}\s*%\s+over\s+baseline")
+_WORSE = re.compile(rf"(?:{_QUANTILE}\s+)?worse\s+than\s+baseline")
+_NO_WORSE = re.compile(rf"(?:{_QUANTILE}\s+)?no\s+worse\s+than\s+baseline\s+by\s+{_NUMBER}\s*%")
 
 
 def _rate(text: str, measure: str) -> Rule | None:
@@ -165,16 +185,21 @@ def _ratio(text: str, measure: str, below: type[Rule], above: type[Rule]) -> Rul
     if not 0 < limit < 1:
         raise ValueError(f"{text!r}: the limit of a ratio lies between 0% and 100%, such as 85% or 0.85")
     kind = below if match[2] == "<" else above
-    return kind(text, measure, _quantile(text, match[1]), limit, "share")  # type: ignore[call-arg]
+    return kind(text, measure, _quantile(text, match[1]), limit, "share")  # type: ignore[call-arg, arg-type]
 
 
-def _slower(text: str, measure: str) -> Rule | None:
-    if not (match := _SLOWER.fullmatch(text)):
+def _compared(text: str, measure: str) -> Rule | None:
+    kind: type[OfBaseline] = WorseThanBaseline
+    match = _OVER.fullmatch(text) or _WORSE.fullmatch(text)
+    if match is None:
+        kind, match = NoWorseThanBaseline, _NO_WORSE.fullmatch(text)
+    if match is None:
         return None
-    by = float(match[2]) / 100
-    if not by:
-        raise ValueError(f"{text!r}: 0% over baseline would fire on every healthy release; such as > 20%")
-    return SlowerThanBaseline(text, measure, by, _quantile(text, match[1] or "95"))
+    by = float(match[2]) / 100 if match.re is not _WORSE else 0.0
+    if not by and match.re is not _WORSE:
+        valid = "worse than baseline" if kind is WorseThanBaseline else "no worse than baseline by 20%"
+        raise ValueError(f"{text!r}: 0% is no difference that could be shown; such as {valid!r}")
+    return kind(text, measure, by, _quantile(text, match[1]) if match[1] else None)  # type: ignore[return-value]
 
 
 def _quantile(text: str, digits: str) -> float:
@@ -190,10 +215,10 @@ def _word(text: str, measure: str) -> Rule | None:
 
 
 _Reader = Callable[[str, str], Rule | None]
-_READERS: tuple[_Reader, ...] = (_rate, _latency, _slower, _word)
-_CRITERIA = (RateBelow, QuantileBelow, RatioAbove, NoneSeen)
-_CRITERIA_FORMS = ("p95 < 200ms", "< 1%", "none", "p20 > 85%")
-_TRIGGERS_FORMS = ("p95 > 1s", "> 5%", "> 20% over baseline", "any", "crash", "p10 < 50%")
+_READERS: tuple[_Reader, ...] = (_rate, _latency, _compared, _word)
+_CRITERIA = (RateBelow, QuantileBelow, RatioAbove, NoneSeen, NoWorseThanBaseline)
+_CRITERIA_FORMS = ("p95 < 200ms", "< 1%", "none", "p20 > 85%", "no worse than baseline by 20%")
+_TRIGGERS_FORMS = ("p95 > 1s", "> 5%", "> 20% over baseline", "worse than baseline", "any", "crash", "p10 < 50%")
 
 
 def criterion(value: object) -> Rule:
@@ -213,13 +238,22 @@ def trigger(value: object) -> Rule:
 
 
 def _read(value: object, forms: Sequence[str], ratio: _Reader) -> tuple[Rule | None, str]:
-    if not isinstance(value, dict) or len(value.keys() - {"on"}) != 1:
+    if not isinstance(value, dict) or len(value.keys() - {"on", *HOW}) != 1:
         raise ValueError(f"must be one signal and its rule, such as {{http_errors: {forms[1]!r}}}")
-    ((signal, text),) = ((key, told) for key, told in value.items() if key != "on")
+    ((signal, text),) = ((key, told) for key, told in value.items() if key not in ("on", *HOW))
     if not isinstance(text, str):
         raise ValueError(f"the rule of {signal} must be a text; {_valid(forms)}")
     measure = f"{signal}{_on(value)}"
-    return next((rule for read in (*_READERS, ratio) if (rule := read(text, measure))), None), text
+    rule = next((rule for read in (*_READERS, ratio) if (rule := read(text, measure))), None)
+    return rule and replace(rule, how=_how(value, rule)), text
+
+
+def _how(value: dict[str, Any], rule: Rule) -> How:
+    if isinstance(rule, NoneSeen | AnySeen):
+        return how_of(value, ())
+    return how_of(
+        value, ("weight", "margin", "profile") if isinstance(rule, OfBaseline) else ("weight", "cluster", "profile")
+    )
 
 
 def _on(value: dict[str, Any]) -> str:
@@ -267,10 +301,13 @@ class _Written:
         on = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
         return {
             "type": "object",
-            "properties": {"on": {**on, "description": "'features' (all of them), a feature, or a list of them."}},
+            "properties": {
+                "on": {**on, "description": "'features' (all of them), a feature, or a list of them."},
+                **HOW,
+            },
             "additionalProperties": {"type": "string", "examples": list(self.forms)},
             "minProperties": 1,
-            "maxProperties": 2,
+            "maxProperties": 2 + len(HOW),
         }
 
 

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from canary.plan.units import Endpoint, Histogram, Label, Line, Metric, Regex
+from canary.plan.units import Endpoint, Histogram, Label, Line, Metric, Regex, Seconds
 
 
 class Strict(BaseModel):
@@ -29,7 +29,9 @@ class Signal(Strict):
     histogram: Histogram | None = None
     """The histogram's metric name, without _bucket."""
     gauge: Metric | None = None
-    """The metric name of a value that is never negative, such as memory. It is shown and never judged."""
+    """The metric name of a value that is never negative, such as memory, or a p95 that somebody else computes."""
+    window: Seconds | None = None
+    """Of a gauge: the time that one value sums up. It may then be compared with the baseline, and nothing else."""
     bad: dict[Label, Regex] = Field(default_factory=dict)
     """Label → anchored regular expression: which of the counter's events are bad, such as {status: "5.."}."""
     of: Metric | None = None
@@ -51,6 +53,8 @@ class Signal(Strict):
             raise ValueError("bad and of belong to a counter; a histogram and a gauge have neither")
         if self.bad and self.of:
             raise ValueError("a counter says what is bad: either bad (labels) or of (it counts bad events of another)")
+        if self.gauge is None and self.window is not None:
+            raise ValueError("window belongs to a gauge; counters and histograms are judged by what they count")
         if self.histogram is None and self.unit != "s":
             raise ValueError("unit belongs to a histogram; a counter and a gauge have none")
         return self

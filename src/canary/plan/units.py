@@ -118,3 +118,12 @@ Share = Annotated[
     PlainSerializer(percent),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,3}([.][0-9]+)?%$", "examples": ["10%"]}),
 ]
+
+
+def _risk(value: float) -> float:
+    if not 0 < value < 1:
+        raise ValueError(f"{percent(value)} is no chance to live with; it lies between 0% and 100%, such as 1%")
+    return value
+
+
+Risk = Annotated[Share, AfterValidator(_risk)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -35,11 +36,23 @@ class KeyMetric(Strict):
 
 
 class Alerts(Strict):
-    """What the review reports as fired, by severity. Written as triggers are."""
+    """What is told when it fires, by severity: by each look of the watch, and by the review. Written as triggers are.
+
+    After full exposure a critical one wakes somebody, the others are told in the rollout's thread. None rolls back.
+    """
 
     critical: tuple[Trigger, ...] = ()
     warning: tuple[Trigger, ...] = ()
     info: tuple[Trigger, ...] = ()
+
+    def each(self) -> Iterator[tuple[Severity, Trigger]]:
+        """Every alert with its severity, the gravest first."""
+        rules: dict[Severity, tuple[Trigger, ...]] = {
+            "critical": self.critical,
+            "warning": self.warning,
+            "info": self.info,
+        }
+        return ((severity, rule) for severity, listed in rules.items() for rule in listed)
 
 
 class Kpi(Strict):

@@ -51,7 +51,7 @@ def _undecided(phase: Phase) -> str:
 def review_in_words(plan: Plan) -> str:
     """One line: when it is reviewed, and what the review shows; "" when the plan asks for nothing beyond its phases."""
     metrics = sum(len(group) for group in plan.key_metrics.values())
-    alerts = sum(len(rules) for rules in (plan.alerts.critical, plan.alerts.warning, plan.alerts.info))
+    alerts = len(list(plan.alerts.each()))
     counted = ((metrics, "key metrics"), (alerts, "alerts"), (len(plan.kpis), "KPIs"))
     shows = [f"{number} {what}" for number, what in counted if number]
     without = [name for name, source in plan.sources.items() if not source.configured]

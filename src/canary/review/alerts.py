@@ -12,8 +12,6 @@ from canary.plan.watching import Severity
 from canary.review.frame import AFTER, BESIDE, Frames
 from canary.review.sums import hours
 
-SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
-
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -33,10 +31,9 @@ def alerts(plan: Plan, frames: Frames, traffic: str) -> tuple[Alert, ...]:
 
 
 def _alerts(plan: Plan, frames: Frames, traffic: str) -> Iterator[Alert]:
-    for severity in SEVERITIES:
-        for rule in getattr(plan.alerts, severity):
-            for stage in (BESIDE, AFTER):
-                yield _alert(severity, rule, stage, frames, traffic)
+    for severity, rule in plan.alerts.each():
+        for stage in (BESIDE, AFTER):
+            yield _alert(severity, rule, stage, frames, traffic)
 
 
 def _alert(severity: Severity, rule: Rule, stage: str, frames: Frames, traffic: str) -> Alert:

@@ -82,7 +82,7 @@ def _quantile(found: Sum, quantile: float) -> Shown:
 def error_measures(plan: Plan) -> list[str]:
     """The measures of rules and alerts that are rates of errors, each once."""
     rules = [rule for phase in plan.phases for rule in (*phase.criteria, *phase.triggers)]
-    rules += [*plan.alerts.critical, *plan.alerts.warning, *plan.alerts.info]
+    rules += [rule for _, rule in plan.alerts.each()]
     rates = [rule.measure for rule in rules if plan.signals[rule.signal].is_a == "rate"]
     return list(dict.fromkeys([plan.traffic, *rates]))
 

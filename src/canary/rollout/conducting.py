@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from canary.errors import CanaryError, Conflict, JournalUnavailable, ServiceBusy, UnknownRollout
-from canary.judge.literal import LiteralJudge
 from canary.plan.load import parse_plan
 from canary.plan.model import Plan
 from canary.ports import Clock, Journal, Shelf, StoredPlan, Vault
@@ -164,7 +163,7 @@ async def conducting(seat: Seat, adapters: Adapters) -> AsyncIterator[Conductor]
     """The conductor at work: messages are delivered and people's entries looked for until the end of the block."""
     stores = seat.stores
     closing = Closing(seat.plan, stores.clock, stores.shelf, adapters.announce)
-    conductor = Conductor(seat.plan, seat.record, seat.lease, adapters, stores.vault, LiteralJudge(), closing)
+    conductor = Conductor(seat.plan, seat.record, seat.lease, adapters, stores.vault, closing)
     try:
         async with conductor.alive():
             yield conductor

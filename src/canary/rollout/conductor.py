@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from canary.errors import BadUsage, CandidateUnhealthy, Conflict, CredentialError, JournalUnavailable, ProviderError
-from canary.judge.literal import Judge
 from canary.plan.model import Phase, Plan, Step, UiCheck
 from canary.ports import Access, Clock, Release, Vault
 from canary.rollout import decide as d
@@ -52,7 +51,6 @@ class Conductor:
         lease: Lease,
         adapters: Adapters,
         vault: Vault,
-        judge: Judge,
         closing: Closing,
     ) -> None:
         self.plan = plan
@@ -68,7 +66,7 @@ class Conductor:
         )
         self.pager = Pager(record, self.desk)
         self.retreat = Retreat(plan, record, lease, adapters.targets)
-        self.soak = Soak(plan, record, adapters, judge, self.retreat, self.news)
+        self.soak = Soak(plan, record, adapters, self.retreat, self.news)
         self._access: dict[str, Access] = {}
         self._checks: Checks | None = None
 

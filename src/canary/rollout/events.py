@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from canary.errors import JournalError
 from canary.ports import Entry, NewEntry
+from canary.rollout.fired import FiredAlert
 
 Outcome = Literal["promoted", "rolled_back", "held", "unverified", "refused"]
 Cause = Literal["fail", "abort", "no evidence", "undecided", "approval", "staging", "platform", "conductor", "guard"]
@@ -345,7 +346,7 @@ class ThreadStarted(Event):
 
 
 class Watched(Event):
-    """One look after full exposure: the block it saw, the verdict, and what was worse than the past.
+    """One look after full exposure: the block it saw, the verdict, what was worse than the past, and the alerts.
 
     `seconds`: how much of the time since the last look was seen.
     """
@@ -355,6 +356,7 @@ class Watched(Event):
     verdict: Mapping[str, Any]
     seconds: float
     past: tuple[str, ...] = ()
+    alerts: tuple[FiredAlert, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -363,8 +365,8 @@ class Watched(Event):
 
     @property
     def bad(self) -> bool:
-        """Whether somebody should look: a limit is broken, or it is worse than the past."""
-        return self.failed or bool(self.past)
+        """Whether somebody should look: a limit is broken, it is worse than the past, or a critical alert fires."""
+        return self.failed or bool(self.past) or any(alert.wakes for alert in self.alerts)
 
 
 class WatchBlind(Event):

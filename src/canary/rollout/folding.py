@@ -155,7 +155,7 @@ def _(event: e.SoakStarted, state: State, at: float) -> State:
         state,
         soaking=event.phase,
         due=event.due,
-        evidence=Evidence(),
+        evidence=state.evidence.next_phase() if state.soaking else Evidence(),
         verdict=None,
         sampled_at=at,
         blind_since=None,
@@ -222,7 +222,9 @@ def _(event: e.PhasePassed, state: State, at: float) -> State:
 @apply.register
 def _(event: e.Watched | e.WatchBlind, state: State, at: float) -> State:
     state = replace(state, watched=state.watched | {event.number}, watch_bad=event.bad)
-    return state if isinstance(event, e.WatchBlind) else replace(state, watched_at=float(event.block["at"]))
+    if isinstance(event, e.WatchBlind):
+        return state
+    return replace(state, watched_at=float(event.block["at"]), alerts=event.alerts)
 
 
 @apply.register

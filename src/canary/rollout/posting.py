@@ -1,4 +1,4 @@
-"""A line into a rollout's thread by a process that does not conduct it: a review, a day later."""
+"""A line into a rollout's thread by a process that does not conduct it: an alert, or a review a day later."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from canary.ports import Verification
 from canary.rollout import events as e
 from canary.rollout.adapters import Adapters
 from canary.rollout.effects import look_at_all, shown
+from canary.rollout.judging import judge_of
 from canary.rollout.measure import BLOCK, Meter, drift
 from canary.rollout.record import Record
 from canary.rollout.retreat import Retreat
@@ -33,7 +34,6 @@ class Soak:
         plan: Plan,
         record: Record,
         adapters: Adapters,
-        judge: Judge,
         retreat: Retreat,
         news: asyncio.Event,
     ) -> None:
@@ -42,10 +42,10 @@ class Soak:
         self.clock = record.clock
         self.targets = adapters.targets
         self.metrics = adapters.metrics
-        self.judge = judge
         self.retreat = retreat
         self.news = news
         self._meter: Meter | None = None
+        self._judges: dict[str, Judge] = {}
         self._looked: Mapping[str, Verification] = {}
         self._looked_at = float("-inf")
         self._blocks_unsaid = 0
@@ -110,7 +110,8 @@ class Soak:
     def _judged(self, block: Block) -> tuple[list[e.Event], PhaseVerdict]:
         state, phase = self.record.state, self._soaking()
         evidence = state.evidence.add(block)
-        verdict = self.judge.judge(phase.criteria, phase.triggers, evidence, traffic=self.plan.traffic)
+        judge = self._judges.setdefault(phase.name, judge_of(self.plan, phase))
+        verdict = judge.judge(phase.criteria, phase.triggers, evidence, traffic=self.plan.traffic)
         events: list[e.Event] = [e.Sampled(block=block.to_data())]
         changed = state.verdict is None or state.verdict.outcome is not verdict.outcome
         if changed or self._worth_saying(state.verdict, verdict):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from canary.judge.evidence import Evidence
 from canary.judge.verdict import PhaseVerdict
 from canary.rollout import events as e
+from canary.rollout.fired import FiredAlert
 from canary.rollout.halts import Approval, Hold, Rollback, Stop
 from canary.rollout.looks import Looks
 
@@ -66,6 +67,7 @@ class State:
     watched_at: float = 0.0
     watched: frozenset[int] = frozenset()
     watch_bad: bool = False
+    alerts: tuple[FiredAlert, ...] = ()
     soak_since: float = 0.0
     canary_seconds: float = 0.0
     former: e.Baseline | None = None

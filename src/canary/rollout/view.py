@@ -9,6 +9,7 @@ from typing import Literal
 from canary.judge.verdict import Verdict
 from canary.plan.kinds import KINDS, kind_of
 from canary.plan.model import Phase, Plan
+from canary.rollout.fired import FiredAlert
 from canary.rollout.history import Story, Yes
 from canary.rollout.numbers import number, spark
 from canary.rollout.state import State
@@ -77,6 +78,7 @@ class View:
 
     judged: the phase that `rules` are about; "" when nothing was judged or checked.
     waits_for: roles that have not approved yet. hold: why a person must decide, or None.
+    alerts: what the last look of the watch left firing.
     """
 
     rollout: str
@@ -95,6 +97,7 @@ class View:
     rules: tuple[RuleRow, ...]
     hold: str | None
     bad_requests: float
+    alerts: tuple[FiredAlert, ...]
     said: str
     said_at: float
 
@@ -119,6 +122,7 @@ def view(story: Story, plan: Plan | None, now: float) -> View:
         rules=tuple(_rules(story, plan)),
         hold=state.hold.reason if state.hold and not over(state) else None,
         bad_requests=state.bad_requests,
+        alerts=() if state.stop or state.rollback else state.alerts,
         said=story.history.said,
         said_at=story.history.said_at,
     )

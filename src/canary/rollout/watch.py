@@ -1,7 +1,7 @@
 """Looking on after full exposure: what happened since the last look, judged by the limits of the canary.
 
-Nobody is on the stable version any more, so there is nothing to compare with but the past: the baseline that the
-rollout before recorded. Such comparisons are labelled so, and only page.
+Nobody is on the stable version any more, so there is nothing to compare with but the past. Such comparisons are
+labelled so, and only page. The plan's alerts are held against the same measurement.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from canary.errors import MeasurementFailed
 from canary.judge.evidence import Block, Evidence
 from canary.judge.literal import LiteralJudge
 from canary.judge.verdict import Outcome, PhaseVerdict, Verdict
-from canary.plan.model import Phase, Plan, Rule, SlowerThanBaseline
+from canary.plan.model import OfBaseline, Phase, Plan, Rule
 from canary.ports import Arm, Clock, Increment, Metrics, Scrape
-from canary.review.figures import figures
+from canary.rollout.alerting import alerts_at
+from canary.rollout.fired import FiredAlert
 from canary.rollout.measure import BLOCK
+from canary.rollout.past import against_past
 from canary.rollout.state import State
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
 
@@ -29,12 +31,16 @@ NOTHING_DONE = "no completed request since the last look, though everybody is on
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look found. seconds: how much of the time since the last look was seen; past: slower than before."""
+    """What one look found. seconds: how much of the time since the last look was seen; past: slower than before.
+
+    alerts: those that fire, and those that fired before and of which this look cannot tell.
+    """
 
     block: Block
     verdict: PhaseVerdict
     seconds: float
     past: tuple[str, ...]
+    alerts: tuple[FiredAlert, ...]
 
 
 async def look(plan: Plan, state: State, metrics: Metrics, clock: Clock) -> Look:
@@ -51,15 +57,15 @@ async def look(plan: Plan, state: State, metrics: Metrics, clock: Clock) -> Look
     block = Block.of(until, [_candidate_only(scrape) for scrape in scrapes], judged=judged)
     evidence = Evidence().add(block)
     verdict = LiteralJudge().judge(*limits(plan), evidence, traffic=plan.traffic)
-    return Look(block, _silence(plan, block, verdict), until - since, tuple(_slower(plan, state, evidence)))
+    past, alerts = tuple(_slower(plan, state, evidence)), alerts_at(plan, state, block)
+    return Look(block, _silence(plan, block, verdict), until - since, past, alerts)
 
 
 def limits(plan: Plan) -> tuple[Sequence[Rule], Sequence[Rule]]:
     """Criteria and triggers of the canary that need nobody to compare with."""
     phase = _judged_last(plan)
     criteria, triggers = (
-        tuple(rule for rule in rules if not isinstance(rule, SlowerThanBaseline))
-        for rules in (phase.criteria, phase.triggers)
+        tuple(rule for rule in rules if not isinstance(rule, OfBaseline)) for rules in (phase.criteria, phase.triggers)
     )
     return criteria, triggers
 
@@ -103,16 +109,8 @@ def _silence(plan: Plan, block: Block, verdict: PhaseVerdict) -> PhaseVerdict:
 
 def _slower(plan: Plan, state: State, evidence: Evidence) -> Iterator[str]:
     """Where a comparison of the canary would fire against what the rollout before recorded, taken literally."""
-    if state.former is None:
-        return
-    now = figures(evidence, "canary")
     for rule in _judged_last(plan).triggers:
-        if isinstance(rule, SlowerThanBaseline):
-            name = f"p{rule.quantile * 100:g}"
-            ours = now.get(rule.measure, {}).get(name)
-            past = state.former.figures.get(rule.measure, {}).get(name)
-            if ours is not None and past is not None and ours > (1 + rule.by) * past:
-                yield (
-                    f"against the past: {rule.measure} {name} {ours * 1000:.1f} ms, {past * 1000:.1f} ms when "
-                    f"{state.former.version} was new; more than {rule.by:.0%} slower"
-                )
+        if isinstance(rule, OfBaseline):
+            compared = against_past(rule, state.former, evidence)
+            if compared and compared.slower:
+                yield compared.reason

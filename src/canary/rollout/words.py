@@ -138,8 +138,8 @@ def _(event: e.ClosingDone, state: State) -> str:
 @_say.register
 def _(event: e.Watched, state: State) -> str:
     verdict = PhaseVerdict.from_data(event.verdict)
-    past = "".join(f"; {each}" for each in event.past)
-    return f"watch {event.number}: {verdict.outcome}, {verdict.reason} ({event.seconds:.0f} s seen){past}"
+    more = "".join(f"; {each}" for each in (*event.past, *(alert.words(verdict.reason) for alert in event.alerts)))
+    return f"watch {event.number}: {verdict.outcome}, {verdict.reason} ({event.seconds:.0f} s seen){more}"
 
 
 @_say.register

@@ -17,9 +17,9 @@ EPSILON = 2.220446049250313e-16
 
 
 def root(function: Callable[[float], float], low: Point, high: Point) -> float:
-    """Where the function crosses zero between two points of opposite signs; an end that is zero is the answer."""
-    if low[1] == 0 or high[1] == 0:
-        return low[0] if low[1] == 0 else high[0]
+    """Where the function crosses zero between two points of opposite signs; an end that is zero is it, low first."""
+    if low[1] == 0:
+        return low[0]
     before, best, across = low, high, low
     for _ in range(ROUNDS):
         last = best[0] - before[0]
@@ -41,7 +41,7 @@ def root(function: Callable[[float], float], low: Point, high: Point) -> float:
 
 
 def _interpolated(before: Point, best: Point, across: Point, last: float, least: float) -> float:
-    """The step to where the curve through the points crosses zero; half the bracket when that is too long or outside."""
+    """The step to where the curve through the points crosses zero; if too long, or outside, half the bracket."""
     (a, at_a), (b, at_b), (c, at_c) = before, best, across
     width, fall = c - b, at_b / at_a
     if a == c:

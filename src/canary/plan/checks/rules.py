@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from canary.plan.model import Plan, Rule, SlowerThanBaseline
+from canary.plan.model import OfBaseline, Plan, Rule
 from canary.plan.problems import Path, Problem, choice
 from canary.plan.rules import OF_COUNTERS, ON_ALL, OfQuantile
 from canary.plan.signals import Signal, narrow
@@ -38,27 +38,41 @@ def _rule(plan: Plan, rule: Rule, path: Path, alone: bool) -> Iterator[Problem]:
         return
     yield from _fits(signal, rule, path)
     yield from _narrowed(plan, signal, rule, path)
-    if isinstance(rule, SlowerThanBaseline) and alone:
+    if isinstance(rule, OfBaseline) and alone:
         yield Problem(path, "at 100% nobody is left on the baseline to compare with")
 
 
 def _fits(signal: Signal, rule: Rule, path: Path) -> Iterator[Problem]:
+    compares = isinstance(rule, OfBaseline)
     if isinstance(rule, OF_COUNTERS) and signal.histogram:
         what = f"{rule.text!r} counts bad events, and {rule.signal} is a histogram; such as p95 < 200ms"
         yield Problem(path, what)
-    if not isinstance(rule, OF_COUNTERS) and signal.counter:
+    if not isinstance(rule, OF_COUNTERS) and not compares and signal.counter:
         what = f"{rule.text!r} asks for a quantile, and {rule.signal} is a counter; such as '< 1%', any or none"
         yield Problem(path, what)
-    if isinstance(rule, OF_COUNTERS) and signal.is_a == "frequency":
+    if (isinstance(rule, OF_COUNTERS) or compares) and signal.is_a == "frequency":
         what = f"{rule.text!r} counts bad events, and {rule.signal} does not say what is bad; give it bad or of"
         yield Problem(path, what)
-    if signal.gauge:
-        yield Problem(path, f"{rule.signal} is a gauge: its value is shown and never judged")
+    if isinstance(rule, OfBaseline):
+        yield from _compares(signal, rule, path)
+    elif signal.gauge:
+        yield Problem(path, f"{rule.signal} is a gauge: its value is shown and never held against a limit")
     if signal.histogram and not isinstance(rule, OF_COUNTERS):
         yield from _unit(signal, rule, path)
     if rule.text == "crash" and signal.counter and not signal.component:
         what = f"'crash' is said of UI components, and {rule.signal} has no component label; say any"
         yield Problem(path, what)
+
+
+def _compares(signal: Signal, rule: OfBaseline, path: Path) -> Iterator[Problem]:
+    """A comparison of something that can be compared, in a way that fits it."""
+    if signal.gauge and signal.window is None:
+        what = f"{rule.signal} is a gauge: to compare it with the baseline, its signal needs window, such as window: 5m"
+        yield Problem(path, what)
+    if rule.quantile is not None and not signal.histogram:
+        yield Problem(path, f"{rule.text!r} asks for a quantile, and {rule.signal} is no histogram; leave the p… out")
+    if rule.how.profile == "literal" and not signal.histogram:
+        yield Problem(path, f"profile literal compares quantiles, and {rule.signal} is no histogram; leave it out")
 
 
 def _unit(signal: Signal, rule: Rule, path: Path) -> Iterator[Problem]:

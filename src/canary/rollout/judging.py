@@ -1,0 +1,31 @@
+"""The judge of one phase, by what the plan says of it."""
+
+from __future__ import annotations
+
+from canary.judge.sequential import SequentialJudge
+from canary.judge.terms import Settle, Terms
+from canary.plan.model import Phase, Plan
+
+BLOCK = 15.0
+"""Seconds of plan time that one block of increments spans."""
+
+
+def judge_of(plan: Plan, phase: Phase) -> SequentialJudge:
+    """How sure it must be comes from the phase, else from the plan."""
+    return SequentialJudge(terms_of(plan, phase))
+
+
+def terms_of(plan: Plan, phase: Phase) -> Terms:
+    """Everything that the plan says about judging the phase, beside its rules."""
+    settle = phase.settle
+    windows = {
+        measure: signal.window / 60 for measure, signal in plan.measures(phase).items() if signal.window is not None
+    }
+    return Terms(
+        alpha=plan.alpha if phase.alpha is None else phase.alpha,
+        beta=plan.beta if phase.beta is None else phase.beta,
+        settle=None if settle is None else Settle(settle.seconds, settle.at_most),
+        pace=plan.time_scale,
+        horizon=int((phase.duration or 0.0) // BLOCK),
+        windows=windows,
+    )
