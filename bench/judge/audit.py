@@ -87,7 +87,9 @@ def forms(most: int = MOST, others: int = OTHERS) -> Iterator[Form]:
     below_one = tuple(1 / odds for odds in ALLOWED[1:])
     yield _form("green, whole", every, _whole(FINE), below_one)
     for name, profile in (("green", FINE), ("steady", STEADY), ("swift", SWIFT), ("independent", INDEPENDENT)):
-        yield _form(f"{name}, odds below 1", every, _strategies(profile, profile.lanes[0]), below_one)
+        yield _form(
+            f"{name}, odds below 1", every, _strategies(profile, profile.lanes[0]), below_one, profile.lanes[0].margin
+        )
     yield from _clusters()
 
 

@@ -81,8 +81,8 @@ def theta(w: float, n_c: float, n_b: float, bad: float) -> float:
 class Plain:
     """`steady` with loops and floats."""
 
-    cash: list[float] = field(default_factory=lambda: [v * 0.4 for _, _, v in LANES])
-    money: list[list[float]] = field(default_factory=lambda: [[v * 0.6 / 6] * 6 for _, _, v in LANES])
+    cash: list[float] = field(default_factory=lambda: [v * 0.3 for _, _, v in LANES])
+    money: list[list[float]] = field(default_factory=lambda: [[v * 0.7 / 6] * 6 for _, _, v in LANES])
     scrape: int = 0
     minute: int = -1
     began: float = 1.0
@@ -95,13 +95,13 @@ class Plain:
             self.minute, self.began = minute, self.total()
         if self.scrape and self.scrape % 8 == 0:
             for lane in range(2):
-                part = 0.08 * self.cash[lane]
+                part = 0.1 * self.cash[lane]
                 self.cash[lane] -= part
                 self.money[lane] = [money + part / 6 for money in self.money[lane]]
         self.scrape += 1
         if n_c and n_b and x_c + x_b:
             self.bet(n_c, n_b, x_c + x_b, x_c / (x_c + x_b))
-        most = min(8 * self.began, 1e15)
+        most = min(9.9 * self.began, 1e15)
         if self.total() > most:
             scale = most / self.total()
             self.cash = [scale * each for each in self.cash]
