@@ -64,7 +64,13 @@ def _bench(cells: Path | None, seed: int, reps: int, out: Path | None) -> int:
     order = {cell.title: number for number, cell in enumerate(asked)}
     results = sorted((each for each in kept.results if each.cell in wanted), key=lambda each: order[each.cell])
     print("\n".join(report.lines(results)))
-    print("\nGates: " + ("; ".join(report.broken(results)) or "every cell in scope is surely below α"))
+    print(
+        "\nGates: "
+        + (
+            "; ".join(report.broken(results))
+            or "in scope every default judge keeps α and β, upper ends of the intervals included"
+        )
+    )
     plot.draw(results, out.with_suffix(".svg"))
     return 0
 

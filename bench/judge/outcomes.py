@@ -47,11 +47,15 @@ class Outcome(BaseModel):
 
 
 class Result(BaseModel):
-    """One cell, all its judges. `null`: a rollback would be false; `in_scope`: the default judge promises its α."""
+    """One cell, all its judges.
+
+    null: a rollback would be false; as_bad: green would be; in_scope: the default judge promises its α and β.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     cell: str
     null: bool
+    as_bad: bool
     in_scope: bool
     outcomes: tuple[Outcome, ...]
 

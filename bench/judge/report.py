@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.judge.outcomes import Outcome, Result
+from bench.judge.ours import ALPHA, BETA
+from bench.judge.outcomes import Outcome, Result, Share
 from bench.judge.running import by_judge
 
-ALPHA = 0.01
 DEFAULT = ("steady", "bound", "slower")
 """The judges whose promise is held in every cell in scope."""
 
 
 def broken(results: Sequence[Result]) -> list[str]:
-    """Cells in scope in which a default judge's false rollbacks may be α or more: the upper limit says so."""
+    """Where a default judge may be wrong more often than it promises, in scope: so says the upper end."""
     return [
-        f"{one.judge}: {each.cell}: {_percent(one.rollback.share)} [{_percent(one.rollback.high)}]"
+        f"{one.judge}, {side}: {each.cell}: {_percent(share.share)} [{_percent(share.high)}]"
         for each in results
-        if each.null and each.in_scope
+        if each.in_scope
         for one in each.outcomes
-        if one.judge in DEFAULT and one.rollback.high >= ALPHA
+        if one.judge in DEFAULT
+        for side, share, promised in _wrong(each, one)
+        if share.high >= promised
     ]
+
+
+def _wrong(each: Result, one: Outcome) -> Iterator[tuple[str, Share, float]]:
+    """What would be false in this cell: which side, how often it came, and how often it may."""
+    if each.null:
+        yield "false rollback", one.rollback, ALPHA
+    if each.as_bad:
+        yield "false green", one.green, BETA
 
 
 def lines(results: Sequence[Result]) -> Iterator[str]:
@@ -42,12 +52,14 @@ def _groups(results: Sequence[Result]) -> Iterator[tuple[str, list[Result]]]:
 
 
 def _worst(judge: str, cells: Sequence[tuple[Result, Outcome]]) -> Iterator[str]:
-    for scope, word in ((True, "in scope"), (False, "out of scope")):
-        nulls = [(one.rollback.share, each, one) for each, one in cells if each.null and each.in_scope is scope]
-        if nulls:
-            _, each, one = max(nulls, key=lambda found: found[0])
-            share, high = _percent(one.rollback.share), _percent(one.rollback.high)
-            yield f"  {judge:15} {word:13} {share:>7} [{high:>7}]  {each.cell}"
+    for scope, word in ((True, ""), (False, ", out of scope")):
+        found = [(wrong, each) for each, one in cells if each.in_scope is scope for wrong in _wrong(each, one)]
+        for asked in ("false rollback", "false green"):
+            shares = [(share, each) for (side, share, _), each in found if side == asked]
+            if shares:
+                share, each = max(shares, key=lambda pair: pair[0].share)
+                told = f"{_percent(share.share):>7} [{_percent(share.high):>7}]"
+                yield f"  {judge:15} {asked + word:28} {told}  {each.cell}"
 
 
 def _cell(each: Result) -> Iterator[str]:

@@ -17,7 +17,7 @@ from bench.judge.cell import Bound, Errors, Latency
 from bench.judge.decisions import Decisions
 from bench.judge.kayenta import KAYENTA
 from bench.judge.latency import LATENCY, histograms
-from bench.judge.ours import BOUNDS, OURS
+from bench.judge.ours import BOUNDS, OURS, WORST_ALLOWED
 from bench.judge.outcomes import Outcome, Result, outcome
 from bench.judge.rivals import RIVALS
 from bench.judge.scrapes import scraped
@@ -30,10 +30,17 @@ AT_ONCE = 20_000
 
 
 def runs_of(cell: AnyCell, reps: int) -> int:
-    """reps for a null in scope; a quarter for one out of it; a tenth where the canary is worse, and for the rest."""
-    if isinstance(cell, Errors) and cell.null:
-        return reps if cell.in_scope else max(reps // 4, 1)
-    return max(reps // 10, 1)
+    """reps where something must not happen: a healthy canary, or one at the limit itself; a quarter of them out of
+    scope; a tenth where the canary is worse, and for latency."""
+    if isinstance(cell, Latency) or not (_null(cell) or _at_the_limit(cell)):
+        return max(reps // 10, 1)
+    return reps if _in_scope(cell) else max(reps // 4, 1)
+
+
+def _at_the_limit(cell: Errors | Bound) -> bool:
+    if isinstance(cell, Bound):
+        return bool(cell.bad == cell.limit)
+    return cell.ratio == WORST_ALLOWED and not cell.onset
 
 
 def result(cell: AnyCell, seed: int, reps: int) -> Result:
@@ -48,7 +55,7 @@ def result(cell: AnyCell, seed: int, reps: int) -> Result:
         for name, decisions in judged.items():
             decided.setdefault(name, []).append(decisions)
     outcomes = tuple(outcome(name, each, served) for name, each in decided.items())
-    return Result(cell=cell.title, null=_null(cell), in_scope=_in_scope(cell), outcomes=outcomes)
+    return Result(cell=cell.title, null=_null(cell), as_bad=_as_bad(cell), in_scope=_in_scope(cell), outcomes=outcomes)
 
 
 def _chunk(cell: AnyCell, draw: np.random.Generator, runs: int) -> tuple[dict[str, Decisions], Array]:
@@ -64,6 +71,15 @@ def _null(cell: AnyCell) -> bool:
     if isinstance(cell, Bound):
         return bool(cell.bad <= cell.limit)
     return cell.null if isinstance(cell, Errors) else bool(cell.slower <= cell.by)
+
+
+def _as_bad(cell: AnyCell) -> bool:
+    """Whether the canary is as bad as green says it is not."""
+    if isinstance(cell, Bound):
+        return bool(cell.bad >= cell.limit)
+    if isinstance(cell, Latency):
+        return bool(cell.slower >= cell.by > 0)
+    return cell.ratio >= WORST_ALLOWED and not cell.onset
 
 
 def _in_scope(cell: AnyCell) -> bool:
