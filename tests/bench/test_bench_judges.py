@@ -13,7 +13,7 @@ from bench.judge.decisions import NEVER, Decisions
 from bench.judge.ours import BOUNDS, OURS
 from bench.judge.rivals import RIVALS
 from bench.judge.scrapes import SLOTS, Slots, scraped
-from canary.judge.profiles import STEADY
+from canary.judge.profiles import FINE, STEADY
 from canary.judge.wealth import Counts, Wealth
 
 CELL = Errors(rps=100, bad=0.01)
@@ -81,14 +81,19 @@ def test_growthbook_waits_for_its_sample_and_for_a_failing_control() -> None:
 
 
 def test_growthbooks_bound_is_its_formula() -> None:
-    """Five of a hundred against a hundred of ten thousand, by hand."""
-    seen = slots([100.0] + [0.0] * 29, other_bad=[100.0] + [0.0] * 29, n=1000.0, other_n=9000.0)
-    p, q, total = 0.1, 100 / 9000, 40_000.0
+    """One look by hand: the difference must exceed SE · √(2(nρ²+1)/(nρ²) · ln(1 + √(nρ²+1)/2α)), and not less."""
+    q, total = 0.01, 40_000.0
     log = -2 * np.log(0.1)
     rho = (log + np.log(1 + log)) / 5000
     width = np.sqrt(2 * (total * rho + 1) / (total * rho) * np.log(1 + np.sqrt(total * rho + 1) / 0.1))
-    assert p - q > width * np.sqrt(p * (1 - p) / 4000 + q * (1 - q) / 36_000)
-    assert asked("GrowthBook", seen)[0] == 60
+    found = set()
+    for bad in np.arange(60, 100, 0.1):
+        p = bad / 4000
+        harmful = p - q > width * np.sqrt(p * (1 - p) / 4000 + q * (1 - q) / 36_000)
+        seen = slots([bad / 4, *[0.0] * 29], other_bad=90.0, n=1000.0, other_n=9000.0)
+        assert (asked("GrowthBook", seen)[0] == 60) is bool(harmful)
+        found.add(bool(harmful))
+    assert found == {True, False}
 
 
 def test_the_oracle_keeps_alpha_where_it_was_told_the_truth() -> None:
@@ -119,16 +124,25 @@ def test_kayenta_promotes_but_not_without_data() -> None:
 
 
 def test_steady_is_judged_by_the_code_that_judges_one_canary() -> None:
-    """Slot by slot, until the evidence reaches 100."""
+    """Slot by slot, until the evidence reaches 100 against it or 20 for it."""
     seen = slots([2.0] * 3 + [8.0] * 27)
-    state, when = Wealth.start(STEADY), NEVER
+    harm, fine = Wealth.start(STEADY), Wealth.start(FINE, 0.5)
+    rolled_back = green = NEVER
     for at in range(SLOTS):
-        state = state.add(
-            Counts.of(*(each[0, at] for each in (seen.n, seen.bad, seen.other_n, seen.other_bad))), at // 4
-        )
-        if state.owned >= 100 and when == NEVER:
-            when = (at + 1) * 15
-    assert asked("steady", seen)[0] == when < 1800
+        counts = Counts.of(*(each[0, at] for each in (seen.n, seen.bad, seen.other_n, seen.other_bad)))
+        harm, fine = harm.add(counts, at // 4), fine.add(counts.swapped, at // 4)
+        rolled_back = (at + 1) * 15 if harm.owned >= 100 and rolled_back == NEVER else rolled_back
+        green = (at + 1) * 15 if fine.owned >= 20 and green == NEVER else green
+    assert asked("steady", seen) == (rolled_back, green)
+    assert rolled_back < 1800
+
+
+def test_a_canary_that_fails_less_is_green() -> None:
+    """At evidence of 20, and never rolled back."""
+    seen, fine, when = slots(0.0), Wealth.start(FINE, 0.5), 0
+    while fine.owned < 20:
+        fine, when = fine.add(Counts.of(900, 1, 100, 0), when // 60), when + 15
+    assert asked("steady", seen) == (NEVER, when)
 
 
 def test_nobody_here_is_green_of_a_canary_that_fails_all() -> None:
