@@ -1,37 +1,44 @@
-"""What a review costs: from the lines of a journal to the page, in a process of its own.
+"""What a review costs: from a journal's file to the page, in a process of its own.
 
     python -m bench.review [--json OUT]
 
 Each case is a rollout of so many hours with a block every 15 s of so many series (a measure of one arm; four of ten
-measures are histograms of 12 buckets). The lines are made beforehand, as text, in a file. Aim for 24 h × 50 series:
-2 s and 500 MiB.
+measures are histograms of 12 buckets), journaled beforehand in an SQLite file by the journal itself. Aim for 24 h × 50
+series: 2 s and 500 MiB.
 
-read:   lines → entries (JSON), all in memory as a journal gives them, and the state of all that is no block.
-report: frames, sums, KPIs, alerts by hour, curves, tables.
-page:   plots and HTML, and the import of matplotlib. All other imports are in `whole` alone.
+read:    the journal's lines → where the rollout stands, and the columns of its blocks.
+report:  frames, sums, KPIs, alerts by hour, curves, tables.
+page:    plots and HTML.
+all:     these three.
+imports: Python itself and all modules, matplotlib among them; not Prefect, which the command and the flow load besides.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
+import os
 import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.resources import as_file, files
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from canary.plan.load import load_plan
 from canary.plan.model import KeyMetric, Plan, Signal
-from canary.ports import Entry
+from canary.ports import NewEntry
 
 START, BLOCK = 1_800_000_000.0, 15.0
-BESIDE = 120
+BESIDE, ROLLOUT = 120, "bench"
 EDGES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0)
 CASES = ((24, 50), (48, 50), (48, 100), (48, 500))
 AIMS = {(24, 50): (2.0, 500.0)}
@@ -39,17 +46,23 @@ AIMS = {(24, 50): (2.0, 500.0)}
 
 @dataclass(frozen=True)
 class Row:
-    """One case. Seconds of processor time but for `wall`; MiB at the most."""
+    """One case. Seconds of processor time but for `wall`, which is the whole process's; MiB at the most.
+
+    lines, lines_mib: of the journal. load: the machine's load average afterwards, over a minute.
+    """
 
     hours: int
     series: int
+    lines: int
     lines_mib: float
     read: float
     report: float
     page: float
-    whole: float
+    all: float
+    imports: float
     wall: float
     peak_mib: float
+    load: float
 
 
 def plan_of(series: int) -> Plan:
@@ -70,24 +83,23 @@ def _signal(number: int) -> Signal:
     return Signal(histogram=f"more_{number}_seconds") if number % 10 < 4 else Signal(counter=f"more_{number}_total")
 
 
-def lines(plan: Plan, hours: int) -> Iterator[str]:
-    """A journal's lines as JSON: (seq, at, type, data)."""
+def lines(plan: Plan, hours: int) -> Iterator[NewEntry]:
+    """A journal's lines."""
     canary = next(phase for phase in plan.phases if phase.criteria)
     judged = frozenset(plan.judged(canary))
     one = {name: _counted(signal, 1000.0) for name, signal in plan.measures(canary).items()}
     increments, watched = ({n: c for n, c in one.items() if (n in judged) is mine} for mine in (True, False))
     release = {"api": {"candidate": "2.1.0", "stable": "2.0.9"}}
-    yield _line(1, START, "preflight_passed", {"release": release, "stable_version": "2.0.9", "sealed": []})
-    yield _line(2, START, "soak_started", {"phase": canary.name, "due": START + BESIDE * BLOCK})
+    yield NewEntry(START, "preflight_passed", {"release": release, "stable_version": "2.0.9", "sealed": []})
+    yield NewEntry(START, "soak_started", {"phase": canary.name, "due": START + BESIDE * BLOCK})
     # Everything is counted by both arms all the time: the worst case for the size.
-    arms = {"increments": _arms(increments), "watched": _arms(watched), "scrapes": 1, "share": 0.1, "routed": None}
-    block = json.dumps(arms).removeprefix("{")
+    block = {"increments": _arms(increments), "watched": _arms(watched), "scrapes": 1, "share": 0.1, "routed": None}
     for number in range(1, int(hours * 3600 / BLOCK) + BESIDE + 1):
         at = START + number * BLOCK
-        yield f'[{2 * number + 1}, {at}, "sampled", {{"block": {{"at": {at}, {block}}}]'
+        yield NewEntry(at, "sampled", {"block": {"at": at, **block}})
         if number == BESIDE:
             shown = {"api": {"answer": "yes", "observed": 1.0, "detail": ""}}
-            yield _line(2 * number + 2, at, "exposure_observed", {"share": 1.0, "targets": shown})
+            yield NewEntry(at, "exposure_observed", {"share": 1.0, "targets": shown})
 
 
 def _counted(signal: Signal, total: float) -> dict[str, Any]:
@@ -101,69 +113,78 @@ def _arms(found: Mapping[str, Any]) -> dict[str, Any]:
     return {measure: {"canary": counted, "baseline": counted} for measure, counted in found.items()}
 
 
-def _line(seq: int, at: float, kind: str, data: Mapping[str, Any]) -> str:
-    return json.dumps([seq, at, kind, data])
+async def journaled(file: Path, entries: Iterable[NewEntry]) -> int:
+    """Appends them to a journal in this file; how many there are."""
+    from canary.journal.store import SqlJournal
+
+    # What is being made here is not what is measured: it may take its time.
+    journal, count, rest = SqlJournal(f"sqlite:///{file}", answer_within=60.0), 0, iter(entries)
+    while some := list(islice(rest, 20)):
+        await journal.append(ROLLOUT, count, some)
+        count += len(some)
+    await journal.close()
+    return count
 
 
 def measured(hours: int, series: int) -> Row:
     """In a process of its own, so that the peak is its own."""
     with tempfile.TemporaryDirectory(prefix="canary-bench-") as folder:
-        journal = Path(folder) / "journal.jsonl"
-        with journal.open("w") as stream:
-            stream.writelines(f"{line}\n" for line in lines(plan_of(series), hours))
-        size = journal.stat().st_size / 2**20
+        journal = Path(folder) / "journal.db"
+        count = asyncio.run(journaled(journal, lines(plan_of(series), hours)))
+        with closing(sqlite3.connect(journal)) as opened:
+            (size,) = opened.execute("SELECT sum(length(data)) FROM canary_events").fetchone()
         began = time.perf_counter()
         argv = [sys.executable, "-m", "bench.review", "--case", str(series), str(journal)]
         said = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
         wall = time.perf_counter() - began
-    return Row(hours, series, size, **json.loads(said), wall=wall)
+    costs = {**json.loads(said), "wall": wall, "lines_mib": size / 2**20, "load": os.getloadavg()[0]}
+    return Row(hours, series, count, **{name: round(value, 2) for name, value in costs.items()})
 
 
-def case(series: int, journal: Path) -> dict[str, float]:
+def case(series: int, file: Path) -> dict[str, float]:
     """The review itself; prints nothing but its costs."""
+    import matplotlib.backends.backend_svg
+    import matplotlib.figure  # noqa: F401
+
+    from canary.journal.store import SqlJournal
+    from canary.review.page import html
+    from canary.review.reading import Reading, read
     from canary.review.report import report
 
-    plan, costs = plan_of(series), {}
-    began = time.process_time()
-    entries, state = _read(journal)
-    costs["read"], began = time.process_time() - began, time.process_time()
-    from canary.review.page import html
+    async def opened() -> Reading:
+        journal = SqlJournal(f"sqlite:///{file}")
+        told = await read(journal, ROLLOUT)
+        await journal.close()
+        return told
 
+    imports, plan = time.process_time(), plan_of(series)
     began = time.process_time()
-    found = report(plan, state, entries, {}, entries[-1].at)
-    costs["report"], began = time.process_time() - began, time.process_time()
+    told = asyncio.run(opened())
+    costs, now = {"read": time.process_time() - began}, time.process_time()
+    found = report(plan, told.state, told.columns.frames(), {}, told.columns.newest)
+    costs["report"], now = time.process_time() - now, time.process_time()
     if len(html(found)) < 10_000 or not found.curves or "blocks" not in found.measured:
         raise AssertionError(f"no whole report: {found.measured}")
-    costs["page"] = time.process_time() - began
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return {**costs, "whole": used.ru_utime + used.ru_stime, "peak_mib": used.ru_maxrss / 1024}
+    costs["page"] = time.process_time() - now
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {**costs, "all": time.process_time() - began, "imports": imports, "peak_mib": peak}
 
 
-def _read(journal: Path) -> tuple[list[Entry], Any]:
-    from canary.review.report import standing
-
-    with journal.open() as stream:
-        said = (json.loads(line) for line in stream)
-        entries = [Entry("bench", seq, at, 1, kind, data) for seq, at, kind, data in said]
-    return entries, standing("bench", entries)
-
-
-HEAD = "hours  series  lines MiB  read s  report s  page s  whole s  wall s  peak MiB  aim"
+HEAD = "hours  series  lines MiB  read s  report s  page s  all s  imports s  wall s  peak MiB  load  aim (all, peak)"
 
 
 def shown(row: Row) -> str:
     """A line of the table, under `HEAD`."""
     aim = "{:g} s, {:g} MiB".format(*AIMS[row.hours, row.series]) if (row.hours, row.series) in AIMS else ""
     return (
-        f"{row.hours:5}  {row.series:6}  {row.lines_mib:9.0f}  {row.read:6.2f}  {row.report:8.2f}  "
-        f"{row.page:6.2f}  {row.whole:7.2f}  {row.wall:6.2f}  {row.peak_mib:8.0f}  {aim}"
+        f"{row.hours:5}  {row.series:6}  {row.lines_mib:9.0f}  {row.read:6.2f}  {row.report:8.2f}  {row.page:6.2f}  "
+        f"{row.all:5.2f}  {row.imports:9.2f}  {row.wall:6.2f}  {row.peak_mib:8.0f}  {row.load:4.1f}  {aim}"
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.review", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", type=Path, help="where to write the rows, too")
-    parser.add_argument("--most", type=int, default=3, help="so many of the cases; the fourth needs about 10 GiB")
     parser.add_argument("--case", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.case:
@@ -171,7 +192,7 @@ def main() -> None:
         return
     print(HEAD)
     rows = []
-    for hours, series in CASES[: asked.most]:
+    for hours, series in CASES:
         rows.append(measured(hours, series))
         print(shown(rows[-1]), flush=True)
     if asked.json:

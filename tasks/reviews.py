@@ -19,11 +19,12 @@ from canary.errors import CanaryError, Conflict
 from canary.plan.load import parse_plan
 from canary.ports import Journal
 from canary.review.page import html, markdown
-from canary.review.report import Report, full_at, standing
+from canary.review.reading import Reading, read
+from canary.review.report import Report
 from canary.review.report import report as made
 from canary.rollout.conducting import Stores, stored_plan
 from canary.rollout.events import Reviewed
-from canary.rollout.people import read_lines, read_state
+from canary.rollout.people import read_state
 from canary.rollout.posting import post_to_thread
 from canary.rollout.thread import line
 from canary.settings import Settings
@@ -43,10 +44,10 @@ async def schedule(rollout: str, offset: float, due: float) -> str:
 @task(name="report", **POLICY)
 async def report(stores: Stores, rollout: str, offset: float) -> tuple[str, ...]:
     """The three lines that matter; the first time they are asked for at this offset, journaled, shown and told."""
-    state = await read_state(stores.journal, rollout)
-    if offset in state.reviewed:
-        return state.reviewed[offset]
-    found = await review_of(stores.journal, rollout, Settings.from_env(os.environ).home, stores.clock.now())
+    told = await read(stores.journal, rollout)
+    if offset in told.state.reviewed:
+        return told.state.reviewed[offset]
+    found = await _made(stores.journal, told, Settings.from_env(os.environ).home, stores.clock.now())
     reviewed = Reviewed(offset=offset, lines=found.lines)
     if (first := await _journaled(stores, rollout, reviewed)) is not reviewed:
         return first.lines
@@ -54,18 +55,20 @@ async def report(stores: Stores, rollout: str, offset: float) -> tuple[str, ...]
     await _show(found, offset)
     # Nobody told is no reason to report again: the lines are journaled.
     with contextlib.suppress(CanaryError):
-        await post_to_thread(stores, OPENER, rollout, line(state, reviewed) or "")
+        await post_to_thread(stores, OPENER, rollout, line(told.state, reviewed) or "")
     return found.lines
 
 
 async def review_of(journal: Journal, rollout: str, folder: Path, now: float) -> Report:
     """The report as of now. folder: where the relative paths of CSV sources begin. Raises UnknownRollout."""
-    entries = await read_lines(journal, rollout)
-    state = standing(rollout, entries)
-    plan = parse_plan((await stored_plan(journal, state.plan_hash)).body)
-    answers = await read_sources(plan.sources, folder, full_at(entries))
-    # A day of blocks takes seconds to add up: meanwhile whoever else runs here goes on.
-    return await asyncio.to_thread(made, plan, state, entries, answers, now)
+    return await _made(journal, await read(journal, rollout), folder, now)
+
+
+async def _made(journal: Journal, told: Reading, folder: Path, now: float) -> Report:
+    plan = parse_plan((await stored_plan(journal, told.state.plan_hash)).body)
+    answers = await read_sources(plan.sources, folder, told.columns.full_at)
+    # Days of blocks take a while to add up: meanwhile whoever else runs here goes on.
+    return await asyncio.to_thread(made, plan, told.state, told.columns.frames(), answers, now)
 
 
 async def _journaled(stores: Stores, rollout: str, reviewed: Reviewed) -> Reviewed:

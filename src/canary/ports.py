@@ -6,7 +6,7 @@ called twice with the same arguments it leaves the world as after the first call
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -308,6 +308,13 @@ class Journal(Protocol):
 
     async def read(self, rollout: str, after: int = 0) -> Sequence[Entry]:
         """Entries with seq > after, in order; empty for an unknown rollout."""
+
+    def lines(self, rollout: str, after: int = 0) -> AsyncIterator[Entry]:
+        """What `read` gives, one by one and never all in memory, for whoever goes through a whole journal.
+
+        Several questions to the store, so JournalUnavailable may come after some entries; what is appended meanwhile
+        may come, too.
+        """
 
     async def rollouts(self) -> Sequence[str]:
         """Ids of all rollouts, newest first."""

@@ -224,3 +224,42 @@ async def test_a_path_with_unusual_characters(tmp_path: Path) -> None:
     await journal.append("r1", 0, [entry(1)])
     await journal.close()
     assert [path.name for path in tmp_path.iterdir()] == ["a b%?ü#&@.db"]
+
+
+async def test_a_long_journal_is_read_page_by_page(opened: SqlJournal) -> None:
+    """What is appended behind the first pages while somebody goes through them is found at the end."""
+    await opened.append("r1", 1, [entry(n) for n in range(2, 251)])
+    seen = []
+    async for line in opened.lines("r1"):
+        seen.append(line.data["number"])
+        if line.seq == 120:
+            await opened.append("r1", 250, [entry(251)])
+    assert seen == list(range(1, 252))
+
+
+async def test_whoever_stops_in_the_middle_of_a_journal_holds_nothing(
+    opened: SqlJournal, outside: sqlite3.Connection
+) -> None:
+    """No transaction stays open between pages: the log can be emptied, and others write."""
+    await opened.append("r1", 1, [entry(n) for n in range(2, 251)])
+    lines = opened.lines("r1")
+    assert (await anext(lines)).seq == 1
+    busy, *_ = outside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    assert not busy
+    await opened.append("r1", 250, [entry(251)])
+
+
+async def test_a_store_that_falls_silent_in_the_middle_is_unavailable(opened: SqlJournal, file: Path) -> None:
+    """Some lines came, the next page does not: that is no end of the journal."""
+    await opened.append("r1", 1, [entry(n) for n in range(2, 251)])
+    seen: list[int] = []
+
+    async def go_through() -> None:
+        async for line in opened.lines("r1"):
+            seen.append(line.seq)
+            if line.seq == 1:
+                file.rename(file.with_name("elsewhere.db"))
+
+    with pytest.raises(JournalUnavailable, match="lines"):
+        await go_through()
+    assert seen == list(range(1, 101))

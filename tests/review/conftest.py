@@ -15,8 +15,11 @@ from canary.plan.load import load_plan
 from canary.plan.model import Plan
 from canary.ports import Arm, Entry, Increment
 from canary.review.answers import Read
-from canary.review.report import Report, report, standing
+from canary.review.frame import Columns, Frames
+from canary.review.reading import Reading
+from canary.review.report import Report, report
 from canary.rollout import events as e
+from canary.rollout.state import State
 
 START = 1_800_000_000.0
 MINUTES, HOUR = 60.0, 3600.0
@@ -26,6 +29,22 @@ Signals = Mapping[str, Mapping[Arm, Increment]]
 def times(total: float, fast: float, *, edges: tuple[float, float] = (0.1, 0.2)) -> Increment:
     """`fast` of `total` at or below the first edge, all at or below the second."""
     return Increment(total, 0.0, {edges[0]: fast, edges[1]: total})
+
+
+def read_from(entries: Iterable[Entry]) -> Reading:
+    """What is read from these lines."""
+    told = Reading(State("r1"))
+    for entry in entries:
+        told.add(entry)
+    return told
+
+
+def frames(entries: Iterable[Entry]) -> Frames:
+    """What these lines counted; only the blocks and what bounds them, so that a line may stand without its rollout."""
+    columns = Columns()
+    for entry in entries:
+        columns.add(entry)
+    return columns.frames()
 
 
 @dataclass
@@ -80,8 +99,9 @@ class Story:
         return self
 
     def report(self, answers: Mapping[str, Read] | None = None, now: float | None = None) -> Report:
-        state = standing("r1", self.entries)
-        return report(self.plan, state, self.entries, answers or {}, self.at if now is None else now)
+        told = read_from(self.entries)
+        now = self.at if now is None else now
+        return report(self.plan, told.state, told.columns.frames(), answers or {}, now)
 
 
 @pytest.fixture

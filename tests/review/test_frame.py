@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canary.judge.block import plus
 from canary.ports import Entry, Increment
-from canary.review.frame import AFTER, BESIDE, frames
+from canary.review.frame import AFTER, BESIDE
 from canary.review.sums import hours, sums
 from canary.rollout import events as e
+
+from .conftest import START, frames
 
 
 def line(at: float, total: float = 0.0, arm: str = "canary", **more: Any) -> Entry:
@@ -35,21 +38,21 @@ def test_every_block_counts_once_whatever_time_it_spans(blocks: list[tuple[float
         at += span
         lines.append(line(at, total))
     found = frames(lines)
-    assert found.counted["total"].sum() == sum(total for _, total in blocks)
+    assert sum(part["total"].sum() for part in found.of("http", "canary")) == sum(total for _, total in blocks)
     assert found.covered(BESIDE) == pytest.approx(at)
 
 
 def test_repeated_lines_and_a_clock_that_was_set_back_count_nothing_twice() -> None:
     """Only what is newer than everything before it adds to the sums."""
     found = frames([line(15, 5), line(15, 5), line(30, 7), line(10, 100), line(45, 1)])
-    assert found.counted["total"].tolist() == [5, 7, 1]
-    assert found.counted["span"].tolist() == [15, 15, 15]
+    assert found.series["http", "canary"][0]["total"].tolist() == [5, 7, 1]
+    assert found.blocks["span"].tolist() == [15, 15, 15]
 
 
 def test_a_block_spans_from_the_soak_s_start_and_not_from_the_phase_before() -> None:
     """The time between two phases was not measured by anybody."""
     soak = Entry("r", 1, 1000.0, 1, "soak_started", {"phase": "canary", "due": 2800.0})
-    assert frames([line(15), soak, line(1015)]).counted["span"].tolist() == [15, 15]
+    assert frames([line(15), soak, line(1015)]).blocks["span"].tolist() == [15, 15]
 
 
 def test_what_came_after_everybody_had_the_candidate_is_a_stage_of_its_own() -> None:
@@ -92,6 +95,64 @@ def test_hours_begin_with_the_first_block() -> None:
 def test_a_journal_without_a_block_is_empty_frames() -> None:
     """A rollout that was refused, or is still in staging, can be looked at, too."""
     found = frames([full(5)])
-    assert found.counted.empty
+    assert found.blocks.empty
     assert sums(found).of == {}
     assert hours(found, AFTER, "http") == {}
+
+
+def test_a_block_that_holds_nothing_covers_nothing() -> None:
+    """The metrics answered and matched nothing: nobody looked at that time."""
+    empty = Entry("r", 1, 30.0, 1, "sampled", {"block": {"at": 30.0, "increments": {"http": {}}, "watched": {}}})
+    found = frames([line(15, 1), empty, line(45, 1)])
+    assert (len(found.blocks), found.covered(BESIDE)) == (3, 30)
+
+
+def test_bad_events_are_the_worst_judged_measure_of_each_block() -> None:
+    """Narrowed measures count the same events again, and what is only watched is judged by nobody."""
+
+    def block(at: float, judged: dict[str, float], watched: dict[str, float]) -> Entry:
+        both = (
+            {n: {"canary": {"total": 9.0, "bad": b, "buckets": []}} for n, b in m.items()} for m in (judged, watched)
+        )
+        increments, seen = both
+        return Entry("r", 1, at, 1, "sampled", {"block": {"at": at, "increments": increments, "watched": seen}})
+
+    found = frames(
+        [block(15, {"all": 3, "some": 2}, {"more": 9}), block(30, {"all": 0}, {}), block(45, {}, {"all": 5})]
+    )
+    assert found.bad_met == 3
+
+
+EDGES = ((), (0.1, 0.2), (0.1, 0.2), (0.05, 0.2, 1.0))
+counted = st.tuples(st.integers(0, 10**9), st.integers(0, 9), st.sampled_from(EDGES), st.none() | st.integers(0, 99))
+blocks = st.tuples(
+    st.sampled_from([15.0, 300.0, 5000.0]),
+    st.dictionaries(st.tuples(st.sampled_from(["http", "api"]), st.sampled_from(["canary", "baseline"])), counted),
+)
+
+
+@given(st.lists(blocks, max_size=12), st.integers(0, 12), st.integers(0, 12))
+def test_sums_are_those_of_adding_block_by_block(told: list[Any], full_after: int, cut_after: int) -> None:
+    """In each stage, up to any time and within the hours, whichever series and edges each block holds."""
+    at, lines, expected = START, [], {}
+    for number, (span, series) in enumerate(told):
+        if number == full_after:
+            lines.append(full(at))
+        at += span
+        increments: dict[str, Any] = {}
+        for (measure, arm), (total, bad, edges, last) in series.items():
+            gauge = {} if last is None else {"last": float(last)}
+            found = Increment(total, bad, {edge: total * edge for edge in edges}, gauge.get("last"))
+            data = {"total": total, "bad": bad, "buckets": [[*pair] for pair in found.buckets.items()], **gauge}
+            increments.setdefault(measure, {})[arm] = data
+            if number < cut_after:
+                key = (AFTER if number >= full_after else BESIDE, measure, arm)
+                expected[key] = plus(expected[key], found) if key in expected else found
+        lines.append(Entry("r", 1, at, 1, "sampled", {"block": {"at": at, "increments": increments}}))
+    cut = frames(lines).until(START + sum(span for span, _ in told[:cut_after]))
+    shown = {key: each.tally for key, each in sums(cut).of.items()}
+    assert {key: (t.total, t.bad) for key, t in shown.items()} == {key: (t.total, t.bad) for key, t in expected.items()}
+    for key, tally in shown.items():
+        assert tally.buckets == pytest.approx(expected[key].buckets)
+        by_hour = [each.tallies[key[1]].get(key[2]) for each in hours(cut, key[0], key[1]).values()]
+        assert sum(each.total for each in by_hour if each) == tally.total

@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from canary.errors import MeasurementFailed
+from canary.judge.evidence import Block
 from canary.plan.load import parse_plan
 from canary.ports import Increment, Scrape
 from canary.rollout import events as e
@@ -59,8 +62,7 @@ async def test_a_block_brings_what_is_watched_beside_what_is_judged(
         signals: Any = {"errors": REQUESTS, "clicks": CLICKS, "memory": memory(value)}
         metrics.scrapes.append(Scrape(began + second, signals))
     await clock.sleep(15)
-    block = await meter.block(meter.plan.phases[1], State("r", phase_since=began), {})
-    assert block is not None
+    (block,) = await meter.blocks(meter.plan.phases[1], State("r", phase_since=began), {})
     assert block.increments == {"errors": {"canary": Increment(200.0, 2.0)}}
     assert block.watched == {"clicks": {"canary": Increment(14.0)}, "memory": memory(60.0)}
 
@@ -73,17 +75,17 @@ async def test_what_is_watched_neither_ends_a_silence_nor_moves_the_time(
     state = State("r", phase_since=began)
     metrics.scrapes.append(Scrape(began + 5, {"memory": memory(50.0)}))
     await clock.sleep(15)
-    assert await meter.block(phase, state, {}) is None
+    assert await meter.blocks(phase, state, {}) == []
     metrics.scrapes.append(Scrape(began + 16, {"errors": REQUESTS}))
     metrics.scrapes.append(Scrape(began + 17, {"clicks": CLICKS}))
     await clock.sleep(15)
-    block = await meter.block(phase, state, {})
-    assert block is not None
-    assert (block.at, block.scrapes, list(block.watched)) == (began + 16, 1, ["memory"])
+    first, block = await meter.blocks(phase, state, {})
+    assert (first.at, first.scrapes, list(first.watched)) == (began + 15, 0, ["memory"])
+    assert (block.at, block.scrapes, list(block.watched)) == (began + 30, 1, ["clicks"])
     metrics.scrapes[:] = [Scrape(clock.now() + 100, {"clicks": CLICKS})]
     await clock.sleep(110)
     with pytest.raises(MeasurementFailed, match="no new scrape"):
-        await meter.block(phase, State("r", sampled_at=block.at), {})
+        await meter.blocks(phase, State("r", sampled_at=block.at), {})
 
 
 async def test_a_watched_signal_that_is_absent_disturbs_nothing(
@@ -93,8 +95,7 @@ async def test_a_watched_signal_that_is_absent_disturbs_nothing(
     metrics.scrapes.append(Scrape(clock.now() + 5, {"errors": REQUESTS, "clicks": {}}))
     began = clock.now()
     await clock.sleep(15)
-    block = await meter.block(meter.plan.phases[1], State("r", phase_since=began), {})
-    assert block is not None
+    (block,) = await meter.blocks(meter.plan.phases[1], State("r", phase_since=began), {})
     assert (block.increments, block.watched) == ({"errors": REQUESTS}, {"clicks": {}})
 
 
@@ -103,8 +104,7 @@ async def test_what_is_watched_moves_no_state(meter: Meter, metrics: FakeMetrics
     began = clock.now()
     metrics.scrapes.append(Scrape(began + 5, {"errors": REQUESTS, "clicks": {"canary": Increment(9.0, 9.0)}}))
     await clock.sleep(15)
-    block = await meter.block(meter.plan.phases[1], State("r", phase_since=began), {})
-    assert block is not None
+    (block,) = await meter.blocks(meter.plan.phases[1], State("r", phase_since=began), {})
     data = block.to_data()
     old = {key: value for key, value in data.items() if key != "watched"}
     states = []
@@ -114,3 +114,28 @@ async def test_what_is_watched_moves_no_state(meter: Meter, metrics: FakeMetrics
         states.append(fold(State("r"), entries))
     assert states[0] == states[1]
     assert states[0].bad_requests == 1.0
+
+
+@given(gaps=st.lists(st.floats(0.5, 70.0), min_size=1, max_size=12), scale=st.sampled_from([1.0, 7.0, 60.0]))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_blocks_do_not_depend_on_when_they_were_asked_for(
+    make_world: Any, gaps: list[float], scale: float
+) -> None:
+    """Asked at any moments, late or early, the blocks are those of somebody who asked once, at the end."""
+    plan = parse_plan(json.dumps(make_world({"time_scale": scale}).document))
+    phase, arms = plan.phases[1], plan.arms.resolve("2.0.0", "1.0.0")
+
+    async def asked(moments: list[float]) -> list[Block]:
+        clock, metrics, found = FakeClock(), FakeMetrics(), list[Block]()
+        meter, state = Meter(clock, metrics, plan, arms), State("r", phase_since=clock.now())
+        metrics.scrapes += [
+            Scrape(clock.now() + n * 4.0 / scale, {"errors": {"canary": Increment(1.0 + n)}}) for n in range(1, 200)
+        ]
+        for moment in moments:
+            await clock.sleep(moment / scale)
+            for block in await meter.blocks(phase, state, {}):
+                found.append(block)
+                state = State("r", sampled_at=block.at)
+        return found
+
+    assert await asked(gaps) == await asked([sum(gaps)])

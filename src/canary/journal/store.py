@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import RowMapping, Update, delete, func, insert, select, update
+from sqlalchemy import RowMapping, Select, Update, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from canary.journal.codec import decode, encode
@@ -25,6 +25,10 @@ def open_journal(url: str | None = None, home: Path | None = None, env: Mapping[
     Nothing is opened before the first verb. Raises BadUsage for a URL that cannot be used.
     """
     return SqlJournal(url or Settings.from_env(env, home).journal_url)
+
+
+PAGE = 100
+"""Lines that are asked for at once when somebody goes through a whole journal: some megabytes at the most."""
 
 
 class SqlJournal:
@@ -58,8 +62,18 @@ class SqlJournal:
         return tuple(_entry(row) for row in rows)
 
     async def read(self, rollout: str, after: int = 0) -> Sequence[Entry]:
-        wanted = select(events).where(events.c.rollout == rollout, events.c.seq > after).order_by(events.c.seq)
-        return tuple(_entry(row) for row in await self._rows("read", wanted))
+        return tuple(_entry(row) for row in await self._rows("read", _behind(rollout, after)))
+
+    async def lines(self, rollout: str, after: int = 0) -> AsyncIterator[Entry]:
+        """See the port. Each page has the time of a verb; its lines are decoded as they are asked for: thousands of
+        them at once would keep the garbage collector busy for longer than the decoding takes."""
+        while True:
+            rows = await self._rows("lines", _behind(rollout, after).limit(PAGE))
+            for row in rows:
+                yield _entry(row)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1]["seq"]
 
     async def rollouts(self) -> Sequence[str]:
         rows = await self._rows("rollouts", select(rollouts).order_by(rollouts.c.number.desc()))
@@ -156,6 +170,10 @@ def _where(lock: Lock) -> Update:
     return update(locks).where(
         locks.c.service == lock.service, locks.c.rollout == lock.rollout, locks.c.epoch == lock.epoch
     )
+
+
+def _behind(rollout: str, after: int) -> Select[Any]:
+    return select(events).where(events.c.rollout == rollout, events.c.seq > after).order_by(events.c.seq)
 
 
 def _event(rollout: str, seq: int, epoch: int, new: NewEntry) -> dict[str, Any]:

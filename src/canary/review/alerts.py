@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from canary.judge.literal import LiteralJudge
@@ -25,20 +24,19 @@ class Alert:
     reason: str
 
 
-def alerts(plan: Plan, frames: Frames, traffic: str) -> tuple[Alert, ...]:
+def alerts(plan: Plan, frames: Frames) -> tuple[Alert, ...]:
     """Every alert of the plan, while both versions had users and since."""
-    return tuple(_alerts(plan, frames, traffic))
+    return tuple(_alert(plan, *each, stage, frames) for each in plan.alerts.each() for stage in (BESIDE, AFTER))
 
 
-def _alerts(plan: Plan, frames: Frames, traffic: str) -> Iterator[Alert]:
-    for severity, rule in plan.alerts.each():
-        for stage in (BESIDE, AFTER):
-            yield _alert(severity, rule, stage, frames, traffic)
+def alerts_since_full(plan: Plan, frames: Frames, severity: Severity) -> tuple[Alert, ...]:
+    """Those of one severity, since everybody has the candidate."""
+    return tuple(_alert(plan, severity, rule, AFTER, frames) for rule in getattr(plan.alerts, severity))
 
 
-def _alert(severity: Severity, rule: Rule, stage: str, frames: Frames, traffic: str) -> Alert:
+def _alert(plan: Plan, severity: Severity, rule: Rule, stage: str, frames: Frames) -> Alert:
     verdicts = [
-        LiteralJudge().judge([], [rule], evidence, traffic=traffic).verdicts[0]
+        LiteralJudge().judge([], [rule], evidence, traffic=plan.traffic).verdicts[0]
         for evidence in hours(frames, stage, rule.measure).values()
     ]
     counted = [verdict for verdict in verdicts if verdict.outcome is not Outcome.NO_DATA]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import pandas as pd
 
 from canary.judge.block import Tally
 from canary.judge.buckets import quantile_of, whole
 from canary.plan.model import Plan
 from canary.review.frame import ARMS, Frames
 from canary.review.shown import latency_measures
+from canary.review.sums import grouped
 
 POINTS = 60
 """Of a line, at most; more cannot be told apart on a phone."""
 CURVES = 4
+Point = tuple[float, float | None]
 ARM_NAMES = {"canary": "candidate", "baseline": "baseline"}
 
 
@@ -26,12 +26,12 @@ class Curve:
 
     title: str
     unit: str
-    lines: Mapping[str, list[tuple[float, float | None]]]
+    lines: Mapping[str, list[Point]]
 
 
 def curves(plan: Plan, frames: Frames) -> tuple[Curve, ...]:
     """The traffic's errors, then the p95 of what is judged; those that have anything to show."""
-    if frames.counted.empty:
+    if frames.blocks.empty:
         return ()
     judged = [rule.measure for phase in plan.phases for rule in (*phase.criteria, *phase.triggers)]
     latencies = [measure for measure in latency_measures(plan) if measure in judged]
@@ -40,52 +40,45 @@ def curves(plan: Plan, frames: Frames) -> tuple[Curve, ...]:
 
 
 def _rate(frames: Frames, measure: str) -> Curve:
-    rows = _binned(frames.counted, frames, measure)
-    lines = {}
-    for arm in ARMS:
-        sums = rows[rows["arm"] == arm].groupby("bin")[["total", "bad"]].sum()
-        shares = {int(at): row["bad"] / row["total"] for at, row in sums.iterrows() if row["total"]}
-        lines[ARM_NAMES[arm]] = _line(frames, shares)
+    lines = _lines(frames, measure, lambda tally: tally.bad / tally.total if tally.total else None)
     return Curve(f"{measure.replace('_', ' ')}: share of requests", "share", lines)
 
 
 def _p95(frames: Frames, measure: str) -> Curve:
-    counted = _binned(frames.counted, frames, measure)
-    ours = frames.buckets[frames.buckets["measure"] == measure]
-    edges = ours.assign(bin=_bins(frames.ends[ours["block"]], frames))
-    lines = {}
-    for arm in ARMS:
-        totals = counted[counted["arm"] == arm].groupby("bin")["total"].sum()
-        by_edge = edges[edges["arm"] == arm].groupby(["bin", "edge"], observed=True)["count"].sum()
-        values = {}
-        for at, total in totals.items():
-            if total and at in by_edge.index:
-                counts = {float(edge): float(count) for edge, count in by_edge[at].items()}
-                place = quantile_of(whole(Tally(float(total), 0.0, counts)), 0.95)
-                if place:
-                    values[int(at)] = place.last if place.value is None else place.value
-        lines[ARM_NAMES[arm]] = _line(frames, values)
-    return Curve(f"{measure.replace('_', ' ')}: p95", "seconds", lines)
+    return Curve(f"{measure.replace('_', ' ')}: p95", "seconds", _lines(frames, measure, _p95_of))
+
+
+def _p95_of(tally: Tally) -> float | None:
+    # Buckets without a total are no requests.
+    place = quantile_of(whole(tally), 0.95) if tally.total else None
+    if place is None:
+        return None
+    return place.last if place.value is None else place.value
+
+
+def _lines(frames: Frames, measure: str, value: Callable[[Tally], float | None]) -> dict[str, list[Point]]:
+    """Each arm's line: the value of what was counted within each bin of time."""
+    bins = _bins(frames)
+    of_arm = {arm: grouped(frames.of(measure, arm), bins) for arm in ARMS}
+    return {
+        ARM_NAMES[arm]: _line(frames, {at: shown for at, tally in found.items() if (shown := value(tally)) is not None})
+        for arm, found in of_arm.items()
+    }
 
 
 def _width(frames: Frames) -> tuple[float, float]:
     """(first, seconds of a bin)."""
-    first, last = float(frames.ends[0]), float(frames.ends[-1])
+    first, last = frames.blocks["at"].iloc[[0, -1]].tolist()
     return first, max((last - first) / POINTS, 1e-3)
 
 
-def _binned(frame: pd.DataFrame, frames: Frames, measure: str) -> pd.DataFrame:
-    rows = frame[frame["measure"] == measure]
-    return rows.assign(bin=_bins(rows["at"].to_numpy(), frames))
-
-
-def _bins(at: Any, frames: Frames) -> Any:
-    """The bin of each time."""
+def _bins(frames: Frames) -> Any:
+    """The bin of each block."""
     first, width = _width(frames)
-    return ((at - first) // width).clip(max=POINTS - 1).astype(int)
+    return ((frames.blocks["at"].to_numpy() - first) // width).clip(max=POINTS - 1).astype(int)
 
 
-def _line(frames: Frames, values: Mapping[int, float]) -> list[tuple[float, float | None]]:
+def _line(frames: Frames, values: Mapping[int, float]) -> list[Point]:
     if not values:
         return []
     first, width = _width(frames)

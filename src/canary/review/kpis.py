@@ -9,7 +9,7 @@ from enum import StrEnum
 from canary.plan.model import Kpi, Plan
 from canary.plan.units import duration
 from canary.review import words
-from canary.review.alerts import alerts
+from canary.review.alerts import alerts_since_full
 from canary.review.answers import Read, Unread
 from canary.review.frame import AFTER, BESIDE, Frames
 from canary.review.shown import Asked, Shown, shown
@@ -118,9 +118,8 @@ def _rollout(kpi: Kpi, state: State) -> KpiRow:
 
 def _silence(measured: Measured, kpi: Kpi, due: float | None, cut: Frames) -> KpiRow:
     """No alert since full exposure. Without measurements of that time nobody knows."""
-    after = [
-        a for a in alerts(measured.plan, cut, measured.plan.traffic) if (a.severity, a.stage) == (kpi.no_alert, AFTER)
-    ]
+    assert kpi.no_alert is not None
+    after = alerts_since_full(measured.plan, cut, kpi.no_alert)
     fired = [alert for alert in after if alert.fired]
     limit = f"no {kpi.no_alert} alert"
     covered, full = cut.covered(AFTER), measured.frames.full_at

@@ -1,29 +1,26 @@
 """The report after a rollout: the three lines that matter, the KPIs, the tables, and what the plots show.
 
-Pure: entries, answers and the time come in. What was not measured has no number anywhere.
+Pure: what was measured, answers and the time come in. What was not measured has no number anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from canary.plan.model import Plan
 from canary.plan.units import duration
-from canary.ports import Entry
 from canary.review import words
 from canary.review.alerts import Alert, alerts
 from canary.review.answers import Read
 from canary.review.curves import Curve, curves
-from canary.review.frame import AFTER, BESIDE, Frames, frames, full_at
+from canary.review.frame import AFTER, BESIDE, Frames
 from canary.review.kpis import KpiRow, Measured, Said, kpi_rows
 from canary.review.shown import Asked, latency_measures, shown
 from canary.review.sums import Sums, sums
 from canary.review.tables import Table, tables
-from canary.rollout.folding import fold
 from canary.rollout.state import State
 
-__all__ = ["Report", "full_at", "report", "standing"]
 NAMED = 3
 
 
@@ -43,15 +40,9 @@ class Report:
     made_at: float
 
 
-def standing(rollout: str, entries: Iterable[Entry]) -> State:
-    """The state that a review needs: without the blocks, which are most of a journal and are added up apart."""
-    return fold(State(rollout), (entry for entry in entries if entry.type != "sampled"))
-
-
-def report(plan: Plan, state: State, entries: Iterable[Entry], answers: Mapping[str, Read], now: float) -> Report:
-    """A rollout's review at the time `now`, from the lines of its journal and what its sources said."""
-    found = frames(entries)
-    counted, fired = sums(found), alerts(plan, found, plan.traffic)
+def report(plan: Plan, state: State, found: Frames, answers: Mapping[str, Read], now: float) -> Report:
+    """A rollout's review at the time `now`, from what its journal holds and what its sources said."""
+    counted, fired = sums(found), alerts(plan, found)
     kpis = kpi_rows(Measured(plan, state, found, answers, now))
     lines = (_done(state, found, now), _kpis(kpis), _met(plan, found, counted, fired))
     return Report(
@@ -113,9 +104,9 @@ def _met(plan: Plan, found: Frames, counted: Sums, fired: Sequence[Alert]) -> st
 
 def _measured(found: Frames) -> str:
     """How much of it rests on what."""
-    if found.counted.empty:
+    held = found.blocks[found.blocks["held"]]
+    if held.empty:
         return "nothing was measured"
-    first = float((found.counted["at"] - found.counted["span"]).min())
-    last, blocks = float(found.ends[-1]), len(found.ends)
+    first, last, blocks = held["at"].iloc[0] - held["span"].iloc[0], found.blocks["at"].iloc[-1], len(found.blocks)
     span = duration(round(found.covered(BESIDE) + found.covered(AFTER)))
     return f"{blocks:,} blocks over {span}, from {words.moment(first)} to {words.moment(last)}"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
-from canary.judge.block import Tally
+from canary.judge.block import Tally, plus
 from canary.judge.evidence import Evidence
 from canary.ports import Arm
-from canary.review.frame import Frames
-
-KEYS = ["stage", "measure", "arm"]
+from canary.review.frame import AFTER, ARMS, BESIDE, COUNTED, Frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,39 +46,49 @@ class Sums:
 
 def sums(frames: Frames) -> Sums:
     """Over all blocks of the frames."""
-    buckets = _buckets(frames.buckets, KEYS)
-    grouped = frames.counted.groupby(KEYS, observed=True, sort=False)
-    added = grouped.agg(total=("total", "sum"), bad=("bad", "sum"), last=("last", "last"), span=("span", "sum"))
-    found = {}
-    for row in added.itertuples():
-        last = None if pd.isna(row.last) else float(row.last)
-        tally = Tally(float(row.total), float(row.bad), buckets.get(row.Index, {}), last)
-        found[row.Index] = Sum(tally, float(row.span))
-    return Sums(found)
+    return Sums({(stage, *key): each for key in frames.series for stage, each in _by_stage(frames, *key)})
+
+
+def _by_stage(frames: Frames, measure: str, arm: str) -> Iterator[tuple[str, Sum]]:
+    spans = frames.blocks["span"].to_numpy()
+    for stage in (BESIDE, AFTER):
+        if parts := list(frames.of(measure, arm, stage)):
+            tally = reduce(plus, (_tally(part.columns, part.to_numpy()) for part in parts))
+            yield stage, Sum(tally, float(sum(spans[part.index].sum() for part in parts)))
+
+
+def grouped(parts: Iterable[pd.DataFrame], group_of: Any) -> dict[int, Tally]:
+    """What a series counted in each group. group_of: each block's group, an integer that never falls."""
+    found: dict[int, Tally] = {}
+    for part in parts:
+        values = part.to_numpy()
+        groups, starts = np.unique(group_of[part.index], return_index=True)
+        for group, (start, end) in zip(groups.tolist(), pairwise([*starts, len(values)]), strict=True):
+            tally = _tally(part.columns, values[start:end])
+            found[group] = plus(found[group], tally) if group in found else tally
+    return found
 
 
 def hours(frames: Frames, stage: str, measure: str, width: float = 3600.0) -> dict[int, Evidence]:
     """The stage's hours, counted from its first block → what the measure counted in each."""
-    rows, edges = (f[(f["stage"] == stage) & (f["measure"] == measure)] for f in (frames.counted, frames.buckets))
-    if rows.empty:
+    at, span = frames.blocks["at"].to_numpy(), frames.blocks["span"].to_numpy()
+    parts = {arm: list(frames.of(measure, arm, stage)) for arm in ARMS}
+    firsts = [part.index[0] for of_arm in parts.values() for part in of_arm]
+    if not firsts:
         return {}
-    first = float((rows["at"] - rows["span"]).min())
     # The hour in which a block's middle lies: its end may be the first moment of the next.
-    rows = rows.assign(hour=((rows["at"] - rows["span"] / 2 - first) // width).astype(int))
-    of_end = dict(zip(rows["at"], rows["hour"], strict=True))
-    edges = edges.assign(hour=[of_end[frames.ends[block]] for block in edges["block"]])
-    buckets = _buckets(edges, ["hour", "arm"])
-    added = rows.groupby(["hour", "arm"], observed=True, sort=True)[["total", "bad"]].sum()
+    hour = (at - span / 2 - (at - span)[min(firsts)]) // width
     tallies: dict[int, dict[Arm, Tally]] = {}
-    for (hour, arm), row in added.iterrows():
-        counts = buckets.get((hour, arm), {})
-        tallies.setdefault(int(hour), {})[arm] = Tally(float(row["total"]), float(row["bad"]), counts)
-    return {hour: Evidence({measure: by_arm}) for hour, by_arm in tallies.items()}
+    for arm, of_arm in parts.items():
+        for each, tally in grouped(of_arm, hour.astype(int)).items():
+            tallies.setdefault(each, {})[cast(Arm, arm)] = tally
+    return {each: Evidence({measure: tallies[each]}) for each in sorted(tallies)}
 
 
-def _buckets(frame: pd.DataFrame, keys: list[str]) -> dict[Any, dict[float, float]]:
-    """Key → edge → count."""
-    found: dict[Any, dict[float, float]] = {}
-    for index, count in frame.groupby([*keys, "edge"], observed=True, sort=False)["count"].sum().items():
-        found.setdefault(index[:-1], {})[float(index[-1])] = float(count)
-    return {key: dict(sorted(edges.items())) for key, edges in found.items()}
+def _tally(columns: pd.Index, values: Any) -> Tally:
+    """The sum of some rows of a frame."""
+    total, bad, _, *counts = values.sum(axis=0).tolist()
+    last = values[~np.isnan(values[:, 2]), 2]
+    edges = columns[len(COUNTED) :].tolist()
+    buckets = dict(sorted(zip(edges, counts, strict=True)))
+    return Tally(total, bad, buckets, float(last[-1]) if len(last) else None)

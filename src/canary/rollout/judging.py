@@ -5,9 +5,7 @@ from __future__ import annotations
 from canary.judge.sequential import SequentialJudge
 from canary.judge.terms import Settle, Terms
 from canary.plan.model import Phase, Plan
-
-BLOCK = 15.0
-"""Seconds of plan time that one block of increments spans."""
+from canary.rollout.measure import BLOCK
 
 
 def judge_of(plan: Plan, phase: Phase) -> SequentialJudge:

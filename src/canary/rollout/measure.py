@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from canary.errors import MeasurementFailed
 from canary.judge.evidence import Block
@@ -18,6 +19,8 @@ BLOCK = 15.0
 """Seconds of plan time that one block of increments spans."""
 FRESH_BLOCKS = 4
 """Evidence older than this many blocks is no evidence any more."""
+ARRIVES = 0.5
+"""Seconds after the end of a slot at which it is read; a source that is scraped by reading counts it as the end."""
 SLOWEST_SCRAPE = 5.0
 """Seconds that a metrics source may take between two scrapes, however fast the plan's time runs."""
 
@@ -25,6 +28,31 @@ SLOWEST_SCRAPE = 5.0
 def stale_after(plan: Plan) -> float:
     """Seconds after which the newest sample is too old to decide on."""
     return max(plan.seconds(FRESH_BLOCKS * BLOCK), SLOWEST_SCRAPE)
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Time cut into blocks, by the clock of plan time: slot n ends at (n + 1) × `length`, real seconds, and its end
+    belongs to it."""
+
+    length: float
+
+    def of(self, at: float) -> int:
+        """The slot in which something was measured."""
+        near = round(at / self.length)
+        return near if self.end(near - 1) < at else near - 1 if self.end(near - 2) < at else near - 2
+
+    def end(self, slot: int) -> float:
+        return (slot + 1) * self.length
+
+    def ended(self, now: float) -> int:
+        """The last slot that is over."""
+        slot = self.of(now)
+        return slot if self.end(slot) <= now else slot - 1
+
+    def until_next(self, now: float) -> float:
+        """Seconds until the next slot is over, and what is measured at its end has had a moment to arrive."""
+        return self.end(self.ended(now) + 1) - now + min(ARRIVES, self.length / 20)
 
 
 class Meter:
@@ -35,6 +63,7 @@ class Meter:
         self.metrics = metrics
         self.plan = plan
         self.arms = arms
+        self.slots = Slots(plan.seconds(BLOCK))
         self._routed: Routed | None = None
 
     async def warm(self, phase: Phase, now: float) -> None:
@@ -44,22 +73,30 @@ class Meter:
         except MeasurementFailed:
             return
 
-    async def block(self, phase: Phase, state: State, looked: Mapping[str, Verification]) -> Block | None:
-        """The increments since the last sample; None when no new scrape of what is judged has come yet.
+    async def blocks(self, phase: Phase, state: State, looked: Mapping[str, Verification]) -> list[Block]:
+        """One block for each slot of plan time that ended since the last one and holds a scrape of what is judged.
 
+        A slot is cut by the times of the scrapes alone: what a block holds does not depend on when it was asked for.
         Raises MeasurementFailed when the metrics cannot be read, or nothing new came for too long.
         """
         now = self.clock.now()
-        since = state.sampled_at or state.phase_since
-        scrapes, judged = await self._read(phase, since, now), frozenset(self.plan.judged(phase))
+        since, until = state.sampled_at or state.phase_since, self.slots.end(self.slots.ended(now))
+        if until <= since:
+            return []
+        scrapes, judged = await self._read(phase, since, until), frozenset(self.plan.judged(phase))
         # What is only watched neither ends a silence of the rest, nor moves the time up to which all was read.
         newest = max((scrape.at for scrape in scrapes if scrape.signals.keys() & judged), default=None)
         if newest is None:
             if now - since > stale_after(self.plan):
                 raise MeasurementFailed(f"no new scrape since {now - since:.0f} s")
-            return None
-        read = [scrape for scrape in scrapes if scrape.at <= newest]
-        return Block.of(newest, read, observed_share(looked), self._routed_since(looked), judged)
+            return []
+        last, routed = self.slots.of(newest), self._routed_since(looked)
+        share, of_slot = observed_share(looked), groupby(scrapes, key=lambda scrape: self.slots.of(scrape.at))
+        return [
+            Block.of(self.slots.end(slot), [*group], share, routed if slot == last else None, judged)
+            for slot, group in of_slot
+            if slot <= last
+        ]
 
     async def _read(self, phase: Phase, since: float, until: float) -> Sequence[Scrape]:
         read = self.metrics.read(self.plan.measures(phase), self.arms, since, until)

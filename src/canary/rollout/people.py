@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from typing import NoReturn
 
 from canary.errors import BadUsage, Conflict, JournalError, JournalUnavailable, UnknownRollout
-from canary.ports import Clock, Entry, Journal
+from canary.ports import Clock, Journal
 from canary.rollout import events as e
 from canary.rollout.folding import fold
 from canary.rollout.state import State
@@ -15,7 +16,10 @@ TRIES = 50
 
 async def read_state(journal: Journal, rollout: str) -> State:
     """Raises UnknownRollout, naming the newest ones."""
-    return fold(State(rollout), await read_lines(journal, rollout))
+    state = State(rollout)
+    async for entry in journal.lines(rollout):
+        state = fold(state, [entry])
+    return state if state.seq else await unknown(journal, rollout)
 
 
 async def readable(journal: Journal) -> AsyncIterator[State]:
@@ -32,14 +36,11 @@ async def readable(journal: Journal) -> AsyncIterator[State]:
             continue
 
 
-async def read_lines(journal: Journal, rollout: str) -> Sequence[Entry]:
-    """Everything that happened. Raises UnknownRollout, naming the newest ones."""
-    entries = await journal.read(rollout)
-    if not entries:
-        known = list(await journal.rollouts())[:5]
-        newest = f"the newest are: {', '.join(known)}" if known else "this journal has none yet"
-        raise UnknownRollout(f"no rollout {rollout!r} in this journal", f"{newest} (CANARY_JOURNAL_URL says which)")
-    return entries
+async def unknown(journal: Journal, rollout: str) -> NoReturn:
+    """Raises UnknownRollout, naming the newest ones."""
+    known = list(await journal.rollouts())[:5]
+    newest = f"the newest are: {', '.join(known)}" if known else "this journal has none yet"
+    raise UnknownRollout(f"no rollout {rollout!r} in this journal", f"{newest} (CANARY_JOURNAL_URL says which)")
 
 
 async def enter(journal: Journal, clock: Clock, rollout: str, decision: e.Decision) -> State:

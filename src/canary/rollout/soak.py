@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 from canary.errors import MeasurementFailed
-from canary.judge.evidence import Block
+from canary.judge.evidence import Block, Evidence
 from canary.judge.literal import Judge
 from canary.judge.verdict import Outcome, PhaseVerdict
 from canary.plan.model import Phase, Plan
@@ -64,7 +65,6 @@ class Soak:
 
     async def tick(self) -> None:
         """One block: what was seen is journaled; a FAIL sends exposure 0 before this returns."""
-        began = self.clock.monotonic()
         seen = await unless(self.news, self._see())
         if seen is None:
             return
@@ -76,19 +76,20 @@ class Soak:
             await self.record.tell(*events)
         if not self.record.state.shown:
             return
-        spent = self.clock.monotonic() - began
-        await pause(self.clock, self.plan.seconds(BLOCK) - spent, self.news)
+        now, due = self.clock.now(), self.record.state.due
+        wait = self.meter.slots.until_next(now)
+        await pause(self.clock, min(wait, due - now) if now < due else wait, self.news)
 
     async def _see(self) -> tuple[list[e.Event], PhaseVerdict | None]:
         await self._look()
         drifted = self._drifted()
         try:
-            block = await self.meter.block(self._soaking(), self.record.state, self._looked)
+            blocks = await self.meter.blocks(self._soaking(), self.record.state, self._looked)
         except MeasurementFailed as error:
             return [*drifted, *self._blind(error)], None
-        if block is None:
+        if not blocks:
             return drifted, None
-        events, verdict = self._judged(block)
+        events, verdict = self._judged(blocks)
         return [*drifted, *self._sighted(), *events], verdict
 
     async def _look(self) -> None:
@@ -107,12 +108,12 @@ class Soak:
         self._looked_at = float("-inf")
         return [e.ExposureDrifted(asked=state.asked, targets=shown(found.targets))]
 
-    def _judged(self, block: Block) -> tuple[list[e.Event], PhaseVerdict]:
+    def _judged(self, blocks: Sequence[Block]) -> tuple[list[e.Event], PhaseVerdict]:
         state, phase = self.record.state, self._soaking()
-        evidence = state.evidence.add(block)
+        evidence = reduce(Evidence.add, blocks, state.evidence)
         judge = self._judges.setdefault(phase.name, judge_of(self.plan, phase))
         verdict = judge.judge(phase.criteria, phase.triggers, evidence, traffic=self.plan.traffic)
-        events: list[e.Event] = [e.Sampled(block=block.to_data())]
+        events: list[e.Event] = [e.Sampled(block=block.to_data()) for block in blocks]
         changed = state.verdict is None or state.verdict.outcome is not verdict.outcome
         if changed or self._worth_saying(state.verdict, verdict):
             events.append(e.Judged(phase=phase.name, changed=changed, verdict=verdict.to_data()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from canary.journal.codec import decode, encode
@@ -42,6 +42,10 @@ class MemoryJournal:
 
     async def read(self, rollout: str, after: int = 0) -> Sequence[Entry]:
         return _entries(rollout, after, self._lines.get(rollout, [])[after:])
+
+    async def lines(self, rollout: str, after: int = 0) -> AsyncIterator[Entry]:
+        for entry in await self.read(rollout, after):
+            yield entry
 
     async def rollouts(self) -> Sequence[str]:
         return tuple(reversed(self._lines))

@@ -55,9 +55,29 @@ class JournalConformance:
         assert numbers(await journal.read("r1", 3)) == [3, 4]
         assert not await journal.read("r1", 5)
 
+    @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
+    async def test_lines_are_what_read_gives(self, journal: Journal, count: int) -> None:
+        """One by one, in order, each once, however many there are, and behind a number, too."""
+        await journal.append("other", 0, [entry(n) for n in range(150)])
+        await journal.append("r1", 0, [entry(n, text="ü✓\ud800") for n in range(count)])
+        assert [line async for line in journal.lines("r1")] == list(await journal.read("r1"))
+        assert [line async for line in journal.lines("r1", 70)] == list(await journal.read("r1", 70))
+
+    async def test_lines_that_are_appended_meanwhile_break_nothing(self, journal: Journal) -> None:
+        """Whoever goes through a journal holds nobody up: appends are stored, and what comes stays in order."""
+        await journal.append("r1", 0, [entry(n) for n in range(250)])
+        seen: list[int] = []
+        async for line in journal.lines("r1"):
+            seen.append(line.seq)
+            if line.seq == 120:
+                await journal.append("r1", 250, [entry(n) for n in range(10)])
+        assert seen[:250] == list(range(1, 251))
+        assert seen[250:] in ([], list(range(251, 261)))
+
     async def test_an_unknown_rollout_is_empty(self, journal: Journal) -> None:
         """Reading what never was is no error."""
         assert not await journal.read("never")
+        assert not [line async for line in journal.lines("never")]
         assert not await journal.rollouts()
 
     async def test_rollouts_do_not_mix(self, journal: Journal) -> None:
