@@ -55,7 +55,7 @@ bench-judge: setup
 	@rm -f bench/results/judge.json
 	@$(BIN)/python -m bench.judge --cells bench/judge/cells/headline.json --out bench/results/judge.json
 
-# All cells of the protocol, about 6 hours on 2 cores. Stopped and started again, it goes on.
+# All cells of the protocol, about 5 hours on 2 cores. Stopped and started again, it goes on.
 bench-judge-full: setup
 	@mkdir -p bench/out
 	@$(BIN)/python -m bench.judge --cells bench/judge/cells/full.json --out bench/out/judge-full.json
