@@ -32,7 +32,7 @@ READY_WITHIN = 30.0
 def _plan(folder: Path) -> Path:
     """The demo's plan, faster, with its metrics from Prometheus, and without what needs a browser."""
     text = (PLANS / "demo.yaml").read_text()
-    bound = text.replace("scraper/docflow", "prometheus/docflow").replace("time_scale: 75", "time_scale: 120")
+    bound = text.replace("scraper/docflow", "prometheus/docflow").replace("time_scale: 60", "time_scale: 120")
     assert bound.count("prometheus/docflow") == 1
     phase1 = (PLANS / "phase1.yaml").read_text()
     (folder / "phase1.yaml").write_text(phase1.replace("for: 30m", "for: 10m", 1))

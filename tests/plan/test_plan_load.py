@@ -59,7 +59,7 @@ def test_the_demo_is_the_runbook_on_blocks_that_are_built(plans: Path) -> None:
     assert demo.signals == plan.signals
     assert demo.features == plan.features
     assert all(KINDS[kind_of(ref)].built for ref in demo.block_refs())
-    assert (demo.time_scale, demo.grant_approvals, demo.review.after) == (75.0, True, (15.0, 30.0))
+    assert (demo.time_scale, demo.grant_approvals, demo.review.after) == (60.0, True, (15.0, 30.0))
     assert demo.candidate("api", "2.1.0") == "2.1.0"
     assert demo.targets["flags"].read_by == ("web", "api")
 

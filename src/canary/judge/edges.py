@@ -54,6 +54,9 @@ def _odds(seen: Tally, edge: float, slower_by: float) -> Iterator[float]:
     above = (above_share(seen, edge) * seen.total + 0.5) / (seen.total + 1)
     if above > MOST:
         return
+    if not slower_by:
+        yield 1.0
+        return
     slowed = min(above_share(seen, edge / (1 + slower_by)), 1 - 1e-6)
     yield max(slowed / (1 - slowed) * (1 - above) / above, 1.0)
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-TINY = 1e-300
 
 
 def largest_share(odds: Array | float, n_c: Array, n_b: Array, bad: Array) -> Array:
@@ -39,11 +38,11 @@ def _of_more(odds: Array | float, n_c: Array, n_b: Array, bad: Array) -> Array:
 def _of_less(odds: Array | float, n_c: Array, n_b: Array, bad: Array) -> Array:
     weighted, less = odds * n_c, 1 - np.asarray(odds)
     total = weighted + n_b
-    first = weighted / np.maximum(total - less * (bad - 1), TINY)
+    first = weighted / np.maximum(total - less * (bad - 1), weighted)
     b = total - less * bad
     root = np.sqrt(b * b + 4 * less * weighted * bad)
     # Where b > 0 the same root, (−b + r) / (2 (1 − w) E), without cancellation.
-    second = np.where(b > 0, 2 * weighted / np.maximum(b + root, TINY), (root - b) / (2 * less * bad))
+    second = np.where(b > 0, 2 * weighted / np.maximum(b + root, weighted), (root - b) / (2 * less * bad))
     return np.asarray(np.minimum(np.minimum(first, second), 1.0))
 
 

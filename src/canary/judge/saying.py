@@ -20,6 +20,7 @@ from canary.plan.model import (
     RateAbove,
     RateBelow,
     RatioAbove,
+    RatioBelow,
     Rule,
 )
 from canary.plan.rules import OfQuantile
@@ -89,7 +90,7 @@ def _reason(rule: Rule, outcome: Outcome, canary: Tally, baseline: Tally, proof:
     if outcome is Outcome.NO_DATA:
         arm = "canary" if not _counted(canary) else "baseline"
         return f": not one request of the {arm} was measured"
-    return f"{_seen(rule, canary, baseline)}{_between(proof)}; {_said(rule, outcome, proof)}"
+    return f"{_seen(rule, canary, baseline)}{_between(rule, proof)}; {_said(rule, outcome, proof)}"
 
 
 def _seen(rule: Rule, canary: Tally, baseline: Tally) -> str:
@@ -114,10 +115,18 @@ def _told(number: float | None, unit: str) -> str:
     return count(number) if unit == "events" else of_unit(number, unit)
 
 
-def _between(proof: Proof) -> str:
+def _between(rule: Rule, proof: Proof) -> str:
     """What is not disproved, at every look with 95 %; nothing while nothing is."""
+    if proof.of == "share" and proof.high is not None:
+        low = isinstance(rule, RatioAbove | RatioBelow)
+        beyond = (
+            f" {'at or below' if low else 'over'} {of_unit(rule.limit, rule.unit)}"
+            if isinstance(rule, OfQuantile)
+            else ""
+        )
+        return f", surely {percent(proof.low)} to {percent(proof.high)}{beyond}"
     if proof.of == "share":
-        return "" if proof.high is None else f", surely {percent(proof.low)} to {percent(proof.high)}"
+        return ""
     if proof.high is None:
         return f", surely {times(proof.low)} or more" if proof.low else ""
     return f", surely {times(proof.low)} to {times(proof.high)}"

@@ -63,7 +63,7 @@ class Verdict:
     def _counted(self) -> bool:
         """Whether the canary, and the baseline where it is compared with, counted anything."""
         needed = [self.canary] if self.baseline is None else [self.canary, self.baseline]
-        return all(tally is not None and tally.total > 0 for tally in needed)
+        return all(tally is not None and (tally.total > 0 or tally.last is not None) for tally in needed)
 
     def to_data(self) -> dict[str, Any]:
         """JSON data; `from_data` gives back an equal verdict."""
