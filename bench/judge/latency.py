@@ -20,7 +20,7 @@ from bench.judge.rivals import ARGO_FAILURES
 from bench.judge.scrapes import SLOTS, between, counted_before, moments, read, served
 from bench.judge.traffic import requests
 from canary.judge.block import Tally
-from canary.judge.edges import LEARNT_FROM, NEAR, edges
+from canary.judge.edges import LEARNT_BLOCKS, LEARNT_FROM, NEAR, edges
 from canary.judge.odds import Array
 from canary.judge.profiles import STEADY
 from canary.judge.ratio import Ratio
@@ -87,7 +87,7 @@ def slower(cell: Latency, seen: Histograms) -> Decisions:
 def _learnt(cell: Latency, seen: Histograms) -> tuple[Array, Array, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
     """Of each run: the last slot that was learnt from; at each of its edges the allowed odds, NaN for none; which."""
     so_far = np.cumsum(seen.baseline, axis=1)
-    learnt = (so_far[..., -1] < LEARNT_FROM).sum(-1)
+    learnt = np.maximum((so_far[..., -1] < LEARNT_FROM).sum(-1), LEARNT_BLOCKS - 1)
     odds = np.full((len(learnt), len(NEAR)), np.nan)
     chosen = np.zeros(odds.shape, dtype=np.int64)
     for run, last in enumerate(learnt):

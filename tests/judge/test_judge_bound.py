@@ -83,6 +83,7 @@ def test_what_nobody_is_sure_of_counts_against_both_sides() -> None:
     blocks=st.lists(st.tuples(st.floats(0, 1e12), st.floats(0, 1)), max_size=30),
 )
 def test_any_counts_give_numbers(limit: float, cluster: int, blocks: list[tuple[float, float]]) -> None:
+    """Of any size, in any number of blocks."""
     bound = Bound.start(limit, cluster)
     for n, part in blocks:
         bound = bound.add(n, n * part)
@@ -96,6 +97,7 @@ def test_any_counts_give_numbers(limit: float, cluster: int, blocks: list[tuple[
 
 @pytest.mark.parametrize(("limit", "cluster"), [(0.0, 4), (1.0, 4), (0.5, 0)])
 def test_limits_that_are_none_are_refused(limit: float, cluster: int) -> None:
+    """Nothing could be held against them."""
     with pytest.raises(ValueError, match="a limit lies between 0 and 1"):
         Bound.start(limit, cluster)
 

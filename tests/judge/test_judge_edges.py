@@ -37,6 +37,7 @@ def test_so_much_slower_is_translated_into_odds_at_each_edge() -> None:
 
 
 def test_a_named_quantile_looks_at_its_own_edge_alone() -> None:
+    """The nearest one to the p95."""
     assert [edge.seconds for edge in edges(lognormal(10_000, 0.08, 0.19), 0.2, (0.95,))] == [0.2]
 
 

@@ -87,6 +87,7 @@ def test_half_an_hour_of_a_canary(text: str, ratio: float, outcome: Outcome) -> 
 
 @pytest.mark.parametrize("profile", ["steady", "swift", "independent"])
 def test_every_profile_sees_harm(profile: str) -> None:
+    """Five times as bad, a quarter of an hour."""
     assert said(rule("worse than baseline", profile=profile), drawn(5.0, 60)).outcome is Outcome.FAIL
 
 

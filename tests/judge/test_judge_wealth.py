@@ -165,5 +165,6 @@ def test_what_could_have_been_seen_falls_with_time() -> None:
 
 @pytest.mark.parametrize("odds", [0.0, -1.0, float("nan"), float("inf")])
 def test_odds_that_are_none_are_refused(odds: float) -> None:
+    """Zero, negative, infinite and NaN."""
     with pytest.raises(ValueError, match="odds ratios"):
         Ratio.start(STEADY, odds)

@@ -9,7 +9,7 @@ import numpy as np
 
 from canary.judge.block import NONE, Block, Tally, plus
 from canary.judge.buckets import whole
-from canary.judge.edges import LEARNT_FROM, NEAR, Edge, edges
+from canary.judge.edges import LEARNT_BLOCKS, LEARNT_FROM, NEAR, Edge, edges
 from canary.judge.profiles import INDEPENDENT, STEADY, SWIFT, Profile
 from canary.judge.proof import Proof
 from canary.judge.ratio import Band, Foreseen, Ratio
@@ -51,12 +51,13 @@ class Running:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BaselineTrial:
-    """learnt: the baseline's histogram so far, until the edges are chosen; of a counter there is one stream, without
-    an edge. The evidence is the mean over the edges."""
+    """learnt: the baseline's histogram of so many `blocks`, until the edges are chosen; of a counter there is one
+    stream, without an edge. The evidence is the mean over the edges."""
 
     rule: Compared
     needed: float
     learnt: Tally = NONE
+    blocks: int = 0
     edges: tuple[Edge, ...] = ()
     running: Running | None = None
 
@@ -77,9 +78,9 @@ class BaselineTrial:
 
     def _learning(self, baseline: Tally) -> BaselineTrial:
         """A histogram is compared from the next block on, once its edges are chosen."""
-        learnt = plus(self.learnt, baseline)
-        if learnt.total < LEARNT_FROM:
-            return replace(self, learnt=learnt)
+        learnt, blocks = plus(self.learnt, baseline), self.blocks + 1
+        if learnt.total < LEARNT_FROM or blocks < LEARNT_BLOCKS:
+            return replace(self, learnt=learnt, blocks=blocks)
         near = NEAR if self.rule.quantile is None else (self.rule.quantile,)
         return replace(self, learnt=learnt)._with(edges(learnt, self.rule.by, near))
 

@@ -16,7 +16,9 @@ from canary.judge.block import Tally
 from canary.judge.buckets import quantile_of, whole
 
 LEARNT_FROM = 500
-"""Baseline observations after which the edges are chosen."""
+"""Baseline observations after which the edges are chosen, at the earliest."""
+LEARNT_BLOCKS = 4
+"""Blocks before that: odds from the few hundred requests of one block are off by more than what is to be told."""
 NORMAL = NormalDist()
 NEAR = (0.50, 0.90, 0.99)
 """Quantiles whose nearest edges are looked at."""

@@ -30,32 +30,35 @@ LEAST = 100
 CRITERIA = (RateBelow, QuantileBelow, RatioAbove, NoWorseThanBaseline)
 
 
-def verdict(rule: Rule, evidence: Evidence, terms: Terms, trial: Trial, share: float, most: float) -> Verdict:
-    """share: the rule's part of α; most: the most evidence of harm that it ever showed."""
+def verdict(
+    rule: Rule, evidence: Evidence, terms: Terms, trial: Trial, share: float, most: float, kept: float
+) -> Verdict:
+    """share: the rule's part of α; most, kept: the most evidence that it ever showed of harm, and of being kept."""
     canary, baseline = evidence.tally(rule.measure, "canary"), evidence.tally(rule.measure, "baseline")
     compared = isinstance(rule, OfBaseline)
     proof = trial.proof(terms.harm / share, terms.fine)
     arms = [canary or NONE, *([baseline or NONE] if compared else [])]
-    outcome = _outcome(rule, arms, proof, most, trial.able)
+    outcome = _outcome(rule, arms, proof, most, kept, trial.able)
     value, limit, unit = _shown(rule, canary or NONE, (baseline or NONE) if compared else None)
     told = _reason(rule, outcome, canary or NONE, baseline or NONE, proof)
     caveat = trial.caveat()
     reason = f"{rule.measure}{told}" + (f" ({caveat})" if caveat else "")
-    kept = (whole(baseline or NONE) if compared else None, whole(canary) if canary else None)
-    return Verdict(rule.text, rule.measure, outcome, value, limit, unit, kept[1], kept[0], reason, proof)
+    ours, theirs = whole(canary) if canary else None, whole(baseline or NONE) if compared else None
+    return Verdict(rule.text, rule.measure, outcome, value, limit, unit, ours, theirs, reason, proof)
 
 
 def _counted(tally: Tally) -> float:
     return tally.total or (1.0 if tally.last is not None else 0.0)
 
 
-def _outcome(rule: Rule, arms: Sequence[Tally], proof: Proof, most: float, able: bool) -> Outcome:
+def _outcome(rule: Rule, arms: Sequence[Tally], proof: Proof, most: float, kept: float, able: bool) -> Outcome:
     if not all(_counted(tally) for tally in arms):
         return Outcome.NO_DATA
     if most >= proof.needed_harm:
         return Outcome.FAIL
     if isinstance(rule, CRITERIA):
-        return Outcome.PASS if proof.fine >= proof.needed_fine else Outcome.UNDECIDED
+        # Shown once is shown, unless the evidence has turned since.
+        return Outcome.PASS if kept >= proof.needed_fine and proof.fine >= 1 else Outcome.UNDECIDED
     looked = able and all(tally.total >= LEAST or tally.last is not None for tally in arms)
     return Outcome.PASS if looked else Outcome.UNDECIDED
 

@@ -27,7 +27,8 @@ from canary.plan.model import AnySeen, NoneSeen, OfBaseline, Rule
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """The trials of a phase's statistical rules after some blocks, and the most that each ever showed.
+    """The trials of a phase's statistical rules after some blocks, and the most that each ever showed of harm, and of
+    the rule being kept.
 
     together: the most that their weighted sum ever was.
     """
@@ -35,6 +36,7 @@ class Trials:
     running: tuple[Trial, ...]
     shares: tuple[float, ...]
     most: tuple[float, ...]
+    kept: tuple[float, ...]
     together: float = 0.0
 
     @classmethod
@@ -42,7 +44,7 @@ class Trials:
         weights = sum(rule.how.weight for rule in rules)
         shares = tuple(rule.how.weight / weights for rule in rules)
         running = tuple(_trial(rule, terms, share) for rule, share in zip(rules, shares, strict=True))
-        return cls(running, shares, (0.0,) * len(rules))
+        return cls(running, shares, (0.0,) * len(rules), (0.0,) * len(rules))
 
     def add(self, block: Block, moment: Moment | None) -> Trials:
         """With one more block; without a moment it is no evidence."""
@@ -51,8 +53,9 @@ class Trials:
         running = tuple(trial.add(block, moment) for trial in self.running)
         harms = [trial.harm for trial in running]
         most = tuple(max(each) for each in zip(self.most, harms, strict=True))
+        kept = tuple(max(was, trial.fine) for was, trial in zip(self.kept, running, strict=True))
         together = max(self.together, sum(share * harm for share, harm in zip(self.shares, harms, strict=True)))
-        return Trials(running, self.shares, most, together)
+        return Trials(running, self.shares, most, kept, together)
 
 
 def _trial(rule: Rule, terms: Terms, share: float) -> Trial:
@@ -82,7 +85,9 @@ class SequentialJudge:
         rules = (*criteria, *triggers)
         statistical = tuple(rule for rule in rules if not is_literal(rule))
         trials = self._folded(statistical, evidence)
-        found = dict(zip(statistical, zip(trials.running, trials.shares, trials.most, strict=True), strict=True))
+        found = dict(
+            zip(statistical, zip(trials.running, trials.shares, trials.most, trials.kept, strict=True), strict=True)
+        )
         verdicts = [
             literally(rule, evidence) if is_literal(rule) else verdict(rule, evidence, self.terms, *found[rule])
             for rule in rules

@@ -101,9 +101,10 @@ class Wealth:
         return towards(self.goal, self.profile.target - rest, self.odds, counts, coming)
 
     def _capped(self) -> Wealth:
-        most = np.minimum(self.profile.per_minute * self.began, RICH)
+        limited = np.isfinite(self.profile.per_minute)
+        most = np.minimum(self.profile.per_minute * self.began, RICH) if limited else np.asarray(RICH)
         owned = self.owned
-        scale = np.where(owned > most, most / np.where(owned > 0, owned, 1.0), 1.0)
+        scale = most / np.maximum(owned, most)
         if np.all(scale == 1.0):
             return self
         return replace(
