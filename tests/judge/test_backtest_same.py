@@ -142,12 +142,12 @@ def test_a_row_fails_when_the_judge_would_have_rolled_back(seed: int, bad: float
         assert {rule: int(when[row]) for rule, when in found.by_rule.items()} == failed
 
 
-def test_what_all_rules_show_together_rolls_back_though_none_does_alone() -> None:
-    """The weighted sum decides: ten times the evidence in each of two rules, and neither reaches its own limit."""
-    history = past(3, 0.012, 0.0)
-    asked = judged([WITH_REQUESTS[2], WITH_REQUESTS[3]])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_all_rules_show_together_rolls_back_before_one_does_alone(seed: int) -> None:
+    """The weighted sum decides: never later than the first rule that reaches its own limit."""
+    history, asked = past(seed, 0.02, 0.0), judged([WITH_REQUESTS[2], WITH_REQUESTS[5]])
     found = fails(asked, history, Windows.of_length(history, BLOCKS))
-    every = np.stack([np.where(when == NEVER, 10**6, when) for when in found.by_rule.values()]).min(0)
-    together = np.where(found.together == NEVER, 10**6, found.together)
-    assert (together <= every).all()
-    assert (together < every).any()
+    alone = np.stack([np.where(when == NEVER, BLOCKS, when) for when in found.by_rule.values()]).min(0)
+    together = np.where(found.together == NEVER, BLOCKS, found.together)
+    assert (together <= alone).all()
+    assert together.min() < BLOCKS

@@ -26,10 +26,11 @@ SILENT = 300.0
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """One measure. values: (pods, blocks, 2 + edges): total, bad, then observations at or below each edge, which are
-    seconds or ratios 0–1, rising."""
+    seconds or ratios 0–1, rising. says_bad: whether it counts bad events at all."""
 
     edges: tuple[float, ...]
     values: Array
+    says_bad: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,13 @@ class Gathering:
         sampled = np.zeros((len(pods), blocks), dtype=np.bool_)
         noted, measures = Noted(broken=self._broken), {}
         for measure in sorted({measure for _, measure in self._series}):
-            columns = self._columns(measure)
+            columns, says_bad = self._columns(measure)
             values = np.zeros((len(pods), blocks, len(columns)))
             for number, pod in enumerate(pods):
                 times, counters, odd = _clean(self._series.pop((pod, measure), []), columns)
                 noted = noted.plus(odd)
                 noted = noted.plus(_fill(values[number], sampled[number], start, times, counters))
-            measures[measure] = Measured(tuple(c for c in columns if isinstance(c, float)), values)
+            measures[measure] = Measured(tuple(c for c in columns if isinstance(c, float)), values, says_bad)
         return History(start, pods, sampled, measures, noted)
 
     def _span(self) -> tuple[float, int]:
@@ -116,8 +117,8 @@ class Gathering:
             raise BadUsage("the history holds less than a minute of samples", "export a longer time, such as 30 days")
         return start, blocks
 
-    def _columns(self, measure: str) -> list[float | str]:
-        """Total and bad, then the measure's own edges: columns in which it has any number."""
+    def _columns(self, measure: str) -> tuple[list[float | str], bool]:
+        """Total and bad, then the measure's own edges: columns in which it has any number. Whether bad is one."""
         found = {
             name
             for (_, of), parts in self._series.items()
@@ -126,7 +127,7 @@ class Gathering:
             for name, values in columns.items()
             if np.isfinite(values).any()
         }
-        return [TOTAL, BAD, *sorted(edge for edge in found if isinstance(edge, float))]
+        return [TOTAL, BAD, *sorted(edge for edge in found if isinstance(edge, float))], BAD in found
 
 
 def _clean(parts: Parts, columns: list[float | str]) -> tuple[Array, Array, Noted]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from canary.judge.backtest.history import Flags, History
+from canary.judge.backtest.history import Flags, History, Measured
 from canary.judge.backtest.literally import fired
 from canary.judge.backtest.paths import Span, baseline_path, limit_path, live
 from canary.judge.backtest.windows import Batch, Whole, Windows
@@ -15,6 +15,7 @@ from canary.judge.odds import Array
 from canary.judge.sequential import is_literal
 from canary.judge.terms import Terms
 from canary.plan.model import AnySeen, NoneSeen, OfBaseline, Rule
+from canary.plan.rules import OF_COUNTERS
 
 NEVER = -1
 
@@ -58,13 +59,18 @@ class Judged:
                 why[rule] = "it compares a ready-made number, which cannot be taken apart by pods"
             elif rule.measure not in history.measures:
                 why[rule] = f"the history has no measure {rule.measure!r}; it has: {known}"
-            elif _needs_edges(rule) and not history.measures[rule.measure].edges:
-                why[rule] = f"the history has no bucket columns (le_…) for {rule.measure!r}"
+            elif lacks := _lacks(rule, history.measures[rule.measure]):
+                why[rule] = f"the history has no {lacks} for {rule.measure!r}"
         return why
 
 
-def _needs_edges(rule: Rule) -> bool:
-    return hasattr(rule, "quantile") and not isinstance(rule, OfBaseline)
+def _lacks(rule: Rule, found: Measured) -> str:
+    """The columns without which nothing of a rule could ever be seen."""
+    if isinstance(rule, OF_COUNTERS):
+        return "" if found.says_bad else "bad events (column bad)"
+    if isinstance(rule, OfBaseline):
+        return "" if found.says_bad or found.edges else "bad events (column bad) and no buckets (columns le_…)"
+    return "" if found.edges else "buckets (columns le_…)"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -71,3 +71,18 @@ def times(plan: Plan) -> Iterator[Problem]:
         yield Problem(("watch", "every"), "longer than the watch itself: it would never look")
     if any(later <= earlier for earlier, later in pairwise(plan.review.after)):
         yield Problem(("review", "after"), "the times must rise, such as [24h, 48h]")
+
+
+def backtest(plan: Plan) -> Iterator[Problem]:
+    """What is demanded must be possible: rules that a history of single pods can test."""
+    if plan.backtest is None:
+        return
+    judged = [phase for phase in plan.phases if 0 < phase.exposure < 1 and phase.duration]
+    rules = [rule for phase in judged for rule in (*phase.criteria, *phase.triggers)]
+    if not rules:
+        yield Problem(("backtest",), "no phase with some of the users has a rule and a duration: nothing to test")
+    for rule in rules:
+        signal = plan.signals.get(rule.signal)
+        if signal is not None and signal.gauge:
+            what = f"{rule.signal} is a ready-made number, which no backtest can take apart by pods"
+            yield Problem(("backtest",), f"{what}; leave backtest out, or judge a counter or a histogram")
