@@ -13,7 +13,7 @@ from canary.cli.backtesting import backtest
 if TYPE_CHECKING:
     from canary.plan.load import LoadedPlan
 
-app = typer.Typer(help="Check a plan, show it resolved, print its JSON Schema, test it on the past.", no_args_is_help=True)
+app = typer.Typer(help="Check a plan, show it resolved, print its schema, test it on the past.", no_args_is_help=True)
 
 PlanFile = Annotated[Path, typer.Argument(metavar="FILE", help="The plan's YAML file, or an overlay of one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

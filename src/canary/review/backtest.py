@@ -67,7 +67,8 @@ def _windows(left: LeftOut, length: str) -> str:
     why = [f"{left.gaps:,} with missing scrapes"] * bool(left.gaps)
     why += [f"{left.lonely:,} with fewer than two pods"] * bool(left.lonely)
     out = left.windows - left.kept
-    told = f"of {counted(left.windows, 'window')} of {length}, {f'{out:,}' if out else 'none'} {'were' if out > 1 else 'was'} left out"
+    missing = "none was" if not out else "1 was" if out == 1 else f"{out:,} were"
+    told = f"of {counted(left.windows, 'window')} of {length}, {missing} left out"
     told += f" ({', '.join(why)})" if why else ""
     some = f"; {left.came_or_went:,} times a pod came or went within one, and was no canary there"
     return told + (some if left.came_or_went else "")
