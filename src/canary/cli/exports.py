@@ -41,7 +41,7 @@ def _read(file: Path) -> Iterator[pd.DataFrame]:
             yield from chunks
     except ImportError:
         what = f"{file} is Parquet, and pyarrow is not installed"
-        raise BadUsage(what, "install it: pip install 'prefect-canary[parquet]'; or export CSV") from None
+        raise BadUsage(what, "install it: pip install pyarrow; or export CSV") from None
     except OSError as error:
         raise BadUsage(f"{file} cannot be read: {error.strerror or error}", "name an export that exists") from None
     except (ValueError, EOFError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -54,11 +55,11 @@ def _plots(phase: PhaseFound) -> Iterator[tuple[str, str]]:
         by = {"month": phase.months, "pod": dict(sorted(phase.pods.items(), key=lambda pod: -pod[1].share))}
         for name, rates in by.items():
             shown = dict(list(rates.items())[-MOST:] if name == "month" else list(rates.items())[:MOST])
-            yield f"False rollbacks by {name}", drawn(lambda axes, shown=shown: _bars(axes, shown, phase.alpha))
+            yield f"False rollbacks by {name}", drawn(partial(_bars, rates=shown, alpha=phase.alpha))
     for rule in phase.rules:
         if rule.detected:
             title = f"{rule.measure} {rule.rule}: harm seen within the phase"
-            yield title, drawn(lambda axes, rule=rule: _detected(axes, rule))
+            yield title, drawn(partial(_detected, rule=rule))
 
 
 def _bars(axes: Any, rates: Mapping[str, Rate], alpha: float) -> None:
