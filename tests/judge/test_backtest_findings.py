@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -185,3 +186,29 @@ def test_a_sample_is_drawn_without_repetition() -> None:
     pairs = list(zip(drawn.starts.tolist(), drawn.pods.tolist(), strict=True))
     assert len(set(pairs)) == 50
     assert pairs == sorted(pairs)
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        (criterion({"times": "< 1%"}), "the history has no bad events (column bad) for 'times'"),
+        (criterion({"errors": "p95 < 200ms"}), "the history has no buckets (columns le_…) for 'errors'"),
+    ],
+)
+def test_columns_that_a_rule_needs_must_be_there(rule: Any, why: str) -> None:
+    """Without them nothing could ever be seen, which must not look like "all is well"."""
+    history = service()
+    times = Measured(history.measures["times"].edges, history.measures["times"].values, says_bad=False)
+    phase = found(replace(history, measures={**history.measures, "times": times}), rule)
+    assert phase.rules[0].why == why
+    assert not phase.passes
+
+
+def test_a_ready_made_number_is_untested() -> None:
+    """No pod has a part of it."""
+    rule = trigger({"errors": "worse than baseline"})
+    judged = Judged("canary", (rule,), Terms(windows={"errors": 5.0}), Span(0, BLOCKS))
+    phase = backtested(judged, service(), 1)
+    assert "ready-made number" in phase.rules[0].why
+    assert phase.falsely is None
+    assert not phase.passes

@@ -38,7 +38,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"phases.1.criteria": []}, "phases[1]: phase canary has no criteria: it would measure nothing and could never pass"),
     ({"phases.1.checks": [{"name": "x", "get": "/"}]}, "phases[1].checks: checks look at a candidate that nobody uses yet; at 10% use criteria"),
     ({"backtest": "required", "signals.slow": {"gauge": "p95_ms", "window": "5m"}, "phases.1.triggers": [{"slow": "worse than baseline"}]}, "backtest: slow is a ready-made number, which no backtest can take apart by pods"),
-    ({"backtest": "required", "phases.1": {"name": "most", "exposure": "100%", "for": "10m", "criteria": [{"errors": "< 1%"}]}}, "backtest: no phase with some of the users has a rule and a duration: nothing to test"),
+    ({"backtest": "required", "phases.1": {"name": "most", "exposure": "100%", "for": "10m", "criteria": [{"errors": "< 1%"}]}}, "backtest: no phase with some of the users has a duration and a rule that is not taken literally: nothing to test"),
     ({"backtest": "yes"}, "backtest: unknown value; valid values: required"),
     ({"phases.0.criteria": [{"errors": "< 1%"}]}, "phases[0].criteria: at 0% nobody is on the candidate, so criteria would measure nothing; use checks"),
     ({"phases.0.triggers": [{"errors": "any"}]}, "phases[0].triggers: at 0% nobody is on the candidate"),

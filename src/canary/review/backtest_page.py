@@ -45,7 +45,11 @@ def _phase(phase: PhaseFound) -> dict[str, Any]:
 
 def _rows(rule: RuleFound) -> Iterator[tuple[str, str, str, str]]:
     for one in rule.detected:
-        yield f"{rule.measure} {rule.rule}", times(one.times), duration(one.onset), detected_in_words(one)
+        yield f"{rule.measure} {rule.rule}", times(one.times), _since(one.onset), detected_in_words(one)
+
+
+def _since(onset: float) -> str:
+    return f"after {duration(onset)}" if onset else "from the start"
 
 
 def _plots(phase: PhaseFound) -> Iterator[tuple[str, str]]:
@@ -78,7 +82,7 @@ def _detected(axes: Any, rule: RuleFound) -> None:
     for number, onset in enumerate(onsets):
         these = [one for one in rule.detected if one.onset == onset]
         sizes, shares = [one.times for one in these], [one.rate.share for one in these]
-        axes.plot(sizes, shares, LINES[number % len(LINES)], marker="o", color=OURS, label=f"from {duration(onset)}")
+        axes.plot(sizes, shares, LINES[number % len(LINES)], marker="o", color=OURS, label=_since(onset))
     axes.set_xscale("log")
     axes.set_xticks(sizes, [times(size) for size in sizes])
     axes.minorticks_off()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from canary.plan.checklist import WordEvidence
-from canary.plan.model import Plan
+from canary.plan.model import AnySeen, NoneSeen, Plan
 from canary.plan.problems import Problem, choice
 from canary.plan.rules import ON_ALL
 
@@ -79,8 +79,9 @@ def backtest(plan: Plan) -> Iterator[Problem]:
         return
     judged = [phase for phase in plan.phases if 0 < phase.exposure < 1 and phase.duration]
     rules = [rule for phase in judged for rule in (*phase.criteria, *phase.triggers)]
-    if not rules:
-        yield Problem(("backtest",), "no phase with some of the users has a rule and a duration: nothing to test")
+    if all(isinstance(rule, NoneSeen | AnySeen) or rule.how.profile == "literal" for rule in rules):
+        what = "no phase with some of the users has a duration and a rule that is not taken literally"
+        yield Problem(("backtest",), f"{what}: nothing to test")
     for rule in rules:
         signal = plan.signals.get(rule.signal)
         if signal is not None and signal.gauge:
