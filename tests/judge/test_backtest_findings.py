@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from canary.judge.backtest.chance import Rate, needed
 from canary.judge.backtest.found import PhaseFound
@@ -94,6 +95,18 @@ def test_where_a_pod_is_worse_by_itself_the_margin_that_it_takes_is_found() -> N
     assert phase.margin.lines == (f'{{errors: "worse than baseline", margin: {needs:.0%}}}',)
     assert found(history, trigger({**WORSE, "margin": f"{needs:.0%}"})).passes
     assert not found(history, trigger({**WORSE, "margin": f"{needs - 0.05:.0%}"})).passes
+
+
+def test_the_line_for_the_plan_keeps_what_stood_beside_the_rule() -> None:
+    """A plan that holds the line is read as the same rule with the margin."""
+    history = service(spread=1.0)
+    measures = {"errors on a, b": history.measures["errors"]}
+    rule = trigger({**WORSE, "on": ["a", "b"], "weight": 2, "profile": "swift"})
+    margin = found(replace(history, measures=measures), rule).margin
+    assert margin is not None
+    assert margin.margin
+    (line,) = margin.lines
+    assert trigger(YAML(typ="safe").load(line)) == replace(rule, how=replace(rule.how, margin=margin.margin))
 
 
 def test_a_margin_larger_than_needed_is_told() -> None:

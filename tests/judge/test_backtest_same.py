@@ -49,6 +49,7 @@ LITERAL: list[tuple[Any, dict[str, Any]]] = [
     (trigger, {"times": "p95 > 200ms", "profile": "literal"}),
     (trigger, {"times": "> 20% over baseline", "profile": "literal"}),
     (trigger, {"times": "p50 > 5% over baseline", "profile": "literal"}),
+    (trigger, {"times": "p97 > 5% over baseline", "profile": "literal"}),
 ]
 
 

@@ -82,13 +82,14 @@ def _slower(rule: OfBaseline, counts: Array, known: tuple[float, ...]) -> Flags:
         return np.zeros(counts.shape[2:], dtype=np.bool_)
     (n, under), (other_n, other_under) = (whole(counts[:, arm]) for arm in (0, 1))
     enough = (n >= floor_of_quantile(quantile)) & (other_n >= floor_of_quantile(quantile))
-    ours, _ = _quantile(n, under, quantile, np.array(known))
-    theirs, reached = _quantile(other_n, other_under, quantile, np.array(known))
-    return np.asarray(enough & reached & (ours > (1 + rule.by) * theirs))
+    ours = _quantile(n, under, quantile, np.array(known))
+    theirs = _quantile(other_n, other_under, quantile, np.array(known))
+    return np.asarray(enough & (ours > (1 + rule.by) * theirs))
 
 
-def _quantile(total: Array, under: Array, quantile: float, known: Array) -> tuple[Array, Flags]:
-    """As `buckets.quantile_of`: linear inside its bucket; the last edge, and False, where it lies above that."""
+def _quantile(total: Array, under: Array, quantile: float, known: Array) -> Array:
+    """As `buckets.quantile_of`: linear inside its bucket; the last edge where it lies above that (no canary is slower
+    than a baseline that lies there)."""
     rank = quantile * total
     reached = under >= rank
     place = reached.argmax(0)
@@ -96,5 +97,4 @@ def _quantile(total: Array, under: Array, quantile: float, known: Array) -> tupl
     low = np.where(place > 0, np.take_along_axis(under, np.maximum(place - 1, 0)[None], axis=0)[0], 0.0)
     begin, end = np.where(place > 0, known[np.maximum(place - 1, 0)], 0.0), known[place]
     value = begin + (end - begin) * (rank - low) / np.where(high > low, high - low, 1.0)
-    within = reached[-1]
-    return np.where(within, value, known[-1]), np.asarray(within)
+    return np.asarray(np.where(reached[-1], value, known[-1]))

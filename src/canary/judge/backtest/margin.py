@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from canary.judge.backtest.chance import Rate
 from canary.judge.backtest.found import Margin
 from canary.judge.backtest.history import History
@@ -31,12 +33,15 @@ def smallest(judged: Judged, history: History, windows: Windows, written: Fails)
     return _searched(_Search(judged, history, windows, tuple(compared), tuple(guilty)), bare)
 
 
+@dataclass(frozen=True, slots=True)
 class _Search:
-    def __init__(
-        self, judged: Judged, history: History, windows: Windows, compared: tuple[Rule, ...], guilty: tuple[Rule, ...]
-    ) -> None:
-        self.judged, self.history, self.windows = judged, history, windows
-        self.compared, self.guilty = compared, guilty
+    """compared: all comparisons that can be tested; guilty: those of them that get a margin."""
+
+    judged: Judged
+    history: History
+    windows: Windows
+    compared: tuple[Rule, ...]
+    guilty: tuple[Rule, ...]
 
     def judged_with(self, margin: float) -> Judged:
         bare = self.judged.with_margin(0.0, self.compared)
@@ -49,11 +54,15 @@ class _Search:
         return Rate.seen(int((found.together != NEVER).sum()), len(self.windows.pods))
 
     def lines(self, margin: float) -> tuple[str, ...]:
-        return tuple(f'{{{_named(rule)}: "{rule.text}", margin: {percent(margin)}}}' for rule in self.guilty)
+        return tuple(_written(rule, margin) for rule in self.guilty)
 
 
-def _named(rule: Rule) -> str:
-    return rule.signal
+def _written(rule: Rule, margin: float) -> str:
+    """The rule as it stands in the plan, with this margin."""
+    how = rule.how
+    beside = [f"on: [{', '.join(rule.on)}]"] if len(rule.on) > 1 else [f"on: {name}" for name in rule.on]
+    beside += [f"weight: {how.weight:g}"] * (how.weight != 1) + [f"profile: {how.profile}"] * (how.profile != "steady")
+    return "{" + ", ".join([f'{rule.signal}: "{rule.text}"', *beside, f"margin: {percent(margin)}"]) + "}"
 
 
 def _searched(search: _Search, bare: Fails) -> Margin:
