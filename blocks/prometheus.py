@@ -70,13 +70,26 @@ class PrometheusServer(CanaryBlock):
 
     async def read(self, signals: Mapping[str, Signal], arms: Arms, since: float, until: float) -> Sequence[Scrape]:
         """One query per metric name, all at once; samples reach back before `since` for their bases."""
+        series = await self._raw(signals, _matchers(arms), since, until)
+        return increments(series, signals, arms, since, until)
+
+    async def past(
+        self, signals: Mapping[str, Signal], labels: Mapping[str, str], since: float, until: float
+    ) -> Sequence[Series]:
+        """All raw series behind the signals whose labels have these values, each with its base. Raises as `read` does.
+
+        An hour or so at once: an answer of more than 64 MB is refused.
+        """
+        selector = ",".join(f"{label}={_quoted(value)}" for label, value in labels.items())
+        return await self._raw(signals, f"{{{selector}}}", since, until)
+
+    async def _raw(self, signals: Mapping[str, Signal], selector: str, since: float, until: float) -> list[Series]:
         window_ms = round((max(0.0, until - since) + LOOKBACK_SECONDS) * 1000)
-        queries = [f"{name}{_matchers(arms)}[{window_ms}ms]" for name in sorted(raw.names(signals))]
+        queries = [f"{name}{selector}[{window_ms}ms]" for name in sorted(raw.names(signals))]
         with raw.measuring():
             async with within(DEADLINE, f"{self.ref}: read") as group:
                 asked = [group.create_task(self._ask(query, until)) for query in queries]
-            series = [one for answer in asked for one in self._series(answer.result())]
-        return increments(series, signals, arms, since, until)
+            return [one for answer in asked for one in self._series(answer.result())]
 
     async def close(self) -> None:
         """Close the connections."""
@@ -119,5 +132,9 @@ def _matchers(arms: Arms) -> str:
     """Narrows to both arms by the labels that both name; which series is whose is told later, exactly."""
     both = [label for label in arms.canary if label in arms.baseline]
     one_of = {label: f"{re.escape(arms.canary[label])}|{re.escape(arms.baseline[label])}" for label in both}
-    # PromQL strings have Go's escapes, which JSON's are when non-ASCII text stays as it is.
-    return "{" + ",".join(f"{label}=~{json.dumps(value, ensure_ascii=False)}" for label, value in one_of.items()) + "}"
+    return "{" + ",".join(f"{label}=~{_quoted(value)}" for label, value in one_of.items()) + "}"
+
+
+def _quoted(value: str) -> str:
+    """PromQL strings have Go's escapes, which JSON's are when non-ASCII text stays as it is."""
+    return json.dumps(value, ensure_ascii=False)

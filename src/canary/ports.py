@@ -281,6 +281,10 @@ class Lock:
     lease_until: float
 
 
+BACKTESTS = "backtest:"
+"""What the name of a journal's stream begins with that is no rollout's but holds the backtests of a plan's rules."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
     """A resolved plan: `body` is canonical JSON, `hash` its sha256 in hex."""
@@ -317,7 +321,7 @@ class Journal(Protocol):
         """
 
     async def rollouts(self) -> Sequence[str]:
-        """Ids of all rollouts, newest first."""
+        """Ids of all rollouts, newest first; streams of BACKTESTS are none."""
 
     async def store_plan(self, plan: StoredPlan) -> None: ...
 

@@ -202,6 +202,15 @@ def test_evidence_goes_on_through_the_next_phase_and_passes_must_be_shown_anew()
     assert carried.proof.harm > alone.proof.harm
 
 
+def test_the_warm_up_of_an_earlier_phase_stays_out() -> None:
+    """By that phase's own settle, whatever the present one says."""
+    bad, good = counts(150, 60, 1350, 3), counts(150, 1, 1350, 9)
+    later = (block(100 + n, good) for n in range(20))
+    found = reduce(Evidence.add, later, evidence([bad] * 8 + [good] * 20).next_phase())
+    assert judged([rule("< 1%")], found).outcome is Outcome.FAIL
+    assert judged([rule("< 1%")], found, earlier=(Terms(settle=Settle(120.0)),)).outcome is not Outcome.FAIL
+
+
 def said_of(found: Evidence) -> Verdict:
     return judged([rule("worse than baseline")], found).verdicts[0]
 

@@ -1,4 +1,4 @@
-"""`canary plan check|schema|show`: look at a plan without any server."""
+"""`canary plan check|schema|show|backtest`: look at a plan without any server."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from canary.cli.backtesting import backtest
+
 if TYPE_CHECKING:
     from canary.plan.load import LoadedPlan
 
-app = typer.Typer(help="Check a plan, show it resolved, print its JSON Schema.", no_args_is_help=True)
+app = typer.Typer(help="Check a plan, show it resolved, print its schema, test it on the past.", no_args_is_help=True)
 
 PlanFile = Annotated[Path, typer.Argument(metavar="FILE", help="The plan's YAML file, or an overlay of one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+app.command()(backtest)
 
 
 @app.command()
@@ -22,7 +25,7 @@ def check(file: PlanFile, as_json: AsJson = False) -> None:
     """Check a plan; say in words what it does. Exit code 2 when it cannot be used."""
     from canary.plan.words import phase_in_words, review_in_words, warnings
 
-    loaded = _load(file, as_json)
+    loaded = load(file, as_json)
     words = [phase_in_words(phase) for phase in loaded.plan.phases]
     notes, reviewed = warnings(loaded.plan), review_in_words(loaded.plan)
     if as_json:
@@ -53,14 +56,15 @@ def schema(as_json: AsJson = False) -> None:
 @app.command()
 def show(file: PlanFile, as_json: AsJson = False) -> None:
     """Print the plan as it would be stored: overlays applied."""
-    loaded = _load(file, as_json)
+    loaded = load(file, as_json)
     if as_json:
         typer.echo(json.dumps({"hash": loaded.hash, "plan": json.loads(loaded.body)}, ensure_ascii=False))
         return
     typer.echo(f"# sha256 {loaded.hash}\n{_yaml(loaded.body)}", nl=False)
 
 
-def _load(file: Path, as_json: bool) -> LoadedPlan:
+def load(file: Path, as_json: bool) -> LoadedPlan:
+    """The plan of a file. Exits with code 2 and every problem, as JSON too when that was asked for."""
     from canary.errors import PlanError
     from canary.plan.load import load_plan
 

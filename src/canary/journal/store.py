@@ -15,7 +15,7 @@ from canary.journal.codec import decode, encode
 from canary.journal.database import ANSWER_WITHIN, Database
 from canary.journal.fencing import FREED, Row, conflict, held, lost, taken
 from canary.journal.tables import events, locks, plans, rollouts
-from canary.ports import Entry, Lock, NewEntry, StoredPlan
+from canary.ports import BACKTESTS, Entry, Lock, NewEntry, StoredPlan
 from canary.settings import Settings
 
 
@@ -76,7 +76,8 @@ class SqlJournal:
             after = rows[-1]["seq"]
 
     async def rollouts(self) -> Sequence[str]:
-        rows = await self._rows("rollouts", select(rollouts).order_by(rollouts.c.number.desc()))
+        known = select(rollouts).where(~rollouts.c.id.startswith(BACKTESTS)).order_by(rollouts.c.number.desc())
+        rows = await self._rows("rollouts", known)
         return tuple(row["id"] for row in rows)
 
     async def store_plan(self, plan: StoredPlan) -> None:

@@ -98,7 +98,9 @@ class SequentialJudge:
         return PhaseVerdict.of([*verdicts, *([warm] if warm else []), starvation(evidence, traffic)])
 
     def _folded(self, rules: tuple[Rule, ...], evidence: Evidence) -> Trials:
-        timed = [each for trail in (*evidence.before, evidence.trail) for each in self._timed(trail)]
+        trails = (*evidence.before, evidence.trail)
+        phases = zip(trails, self.terms.of_phases(len(trails)), strict=True)
+        timed = [each for trail, terms in phases for each in _timed(trail, terms)]
         blocks = tuple(block for block, _ in timed)
         trials, known = self._known.get(rules, (Trials.start(rules, self.terms), ()))
         if blocks[: len(known)] != known:
@@ -108,10 +110,11 @@ class SequentialJudge:
         self._known = {rules: (trials, blocks)}
         return trials
 
-    def _timed(self, trail: Sequence[Block]) -> Iterator[tuple[Block, Moment | None]]:
-        """A phase's blocks and when they were; None within its warm-up, and where nothing could be measured."""
-        for number, block in enumerate(trail):
-            if not block.scrapes or self.terms.settling(trail[0], block):
-                yield block, None
-            else:
-                yield block, Moment(self.terms.minute(block), max(self.terms.horizon - number, 0))
+
+def _timed(trail: Sequence[Block], terms: Terms) -> Iterator[tuple[Block, Moment | None]]:
+    """A phase's blocks and when they were; None within its warm-up, and where nothing could be measured."""
+    for number, block in enumerate(trail):
+        if not block.scrapes or terms.settling(trail[0], block):
+            yield block, None
+        else:
+            yield block, Moment(terms.minute(block), max(terms.horizon - number, 0))

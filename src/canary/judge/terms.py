@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from canary.judge.block import Block
 from canary.ports import NOTHING
@@ -26,13 +26,15 @@ class Settle:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """alpha, beta: chance of a false FAIL, and of a false PASS. pace: plan seconds in a real one. horizon: blocks of
-    the whole phase, 0 when it is not known. windows: measure → minutes of plan time that a ready-made value sums up."""
+    the whole phase, 0 when it is not known. windows: measure → minutes of plan time that a ready-made value sums up.
+    earlier: those of the phases before this one that had users."""
 
     alpha: float = ALPHA
     beta: float = BETA
     settle: Settle | None = None
     pace: float = 1.0
     horizon: int = 0
+    earlier: tuple[Terms, ...] = ()
     windows: Mapping[str, float] = field(default_factory=lambda: NOTHING)
 
     def __post_init__(self) -> None:
@@ -56,3 +58,8 @@ class Terms:
     def settling(self, first: Block, block: Block) -> bool:
         """Whether the block lies within the warm-up of a phase that began with `first`."""
         return self.settle is not None and (block.at - first.at) * self.pace + BLOCK <= self.settle.seconds
+
+    def of_phases(self, count: int) -> tuple[Terms, ...]:
+        """The terms of so many phases with users, of which this is the last; what is not known had no warm-up."""
+        unknown = (replace(self, settle=None, earlier=()),) * (count - 1)
+        return (*(unknown + self.earlier)[len(self.earlier) :], self)

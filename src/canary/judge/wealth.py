@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from canary.judge.odds import Array, bet, largest_share
 from canary.judge.profiles import Lane, Profile
 
+Minute = int | NDArray[np.int64]
 RICH = 1e15
 """Money is scaled down to this: enough for any α, and far from where numbers end."""
 
@@ -36,7 +38,7 @@ class Wealth:
     goal: Array
     began: Array
     met: Array
-    minute: int
+    minute: Minute
     blocks: int
 
     @classmethod
@@ -67,15 +69,18 @@ class Wealth:
         """The evidence: 1 at first, and on average no more as long as the allowed odds are kept."""
         return np.asarray(self.cash.sum(-1) + self.money.sum((-1, -2)) + self.goal)
 
-    def add(self, counts: Counts, minute: int, left: float = 0.0) -> Wealth:
-        """After one more block. minute: the clock minute of its time; left: blocks until the deadline, if known."""
+    def add(self, counts: Counts, minute: Minute, left: Array | float = 0.0) -> Wealth:
+        """After one more block. minute: the clock minute of its time; left: blocks until the deadline, if known.
+
+        Streams of different times have one of each a stream.
+        """
         rich = self._invested()
         told = counts.tells
         safe = counts.where(told)
         money = np.stack([_grown(rich, number, lane, safe) for number, lane in enumerate(self.profile.lanes)], axis=-2)
         money = np.where(told[..., None, None], money, rich.money)
         goal = np.where(told, rich._towards_goal(safe, left), rich.goal) if self.profile.goal else rich.goal
-        began = self.owned if minute != self.minute else self.began
+        began = np.where(np.not_equal(minute, self.minute), self.owned, self.began)
         met = rich.met + np.where(told, counts.bad + counts.other_bad, 0.0)
         after = replace(rich, money=money, goal=goal, began=began, met=met, minute=minute, blocks=self.blocks + 1)
         return after._capped()
@@ -94,10 +99,10 @@ class Wealth:
         moved = self.profile.goal_part * (self.money.sum((-1, -2)) + self.cash.sum(-1))
         return replace(self, cash=self.cash * kept, money=self.money * kept, goal=self.goal + moved)
 
-    def _towards_goal(self, counts: Counts, left: float) -> Array:
+    def _towards_goal(self, counts: Counts, left: Array | float) -> Array:
         """The bet that most probably ends at 1/α by the deadline (Browne 1999), of the goal's money."""
         rest = self.cash.sum(-1) + self.money.sum((-1, -2))
-        coming = np.maximum(self.met, 1.0) / max(self.blocks, 1) * max(left, 1.0)
+        coming = np.maximum(self.met, 1.0) / max(self.blocks, 1) * np.maximum(left, 1.0)
         return towards(self.goal, self.profile.target - rest, self.odds, counts, coming)
 
     def _capped(self) -> Wealth:

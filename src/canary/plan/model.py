@@ -146,6 +146,8 @@ class Plan(Strict):
     """The chance that a healthy release is rolled back by the statistical rules together."""
     beta: Risk = 0.05
     """The chance that a rule which is broken is taken for kept."""
+    backtest: Literal["required"] | None = None
+    """required: no rollout begins before a backtest of these rules has passed (canary plan backtest)."""
     rollback: RollbackSpec = RollbackSpec()
     audit: dict[Name, Figure] = Field(default_factory=dict)
     """The success metrics of the audit event, by their names there."""

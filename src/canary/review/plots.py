@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,13 +20,17 @@ STYLE: Any = {
 
 def svg(curve: Curve, full_at: float | None) -> str:
     """One plot. The candidate is drawn broad and the baseline dashed, so that print without colour tells them apart."""
+    return drawn(lambda axes: _draw(axes, curve, full_at))
+
+
+def drawn(draw: Callable[[Any], None]) -> str:
+    """What `draw` does to a pair of axes, as SVG that takes the width of the page."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 2.5), layout="constrained")
-        axes = figure.add_subplot()
-        _draw(axes, curve, full_at)
+        draw(figure.add_subplot())
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()

@@ -16,6 +16,7 @@ from canary.plan.model import Plan
 from canary.ports import Clock, Journal, Shelf, StoredPlan, Vault
 from canary.rollout import events as e
 from canary.rollout.adapters import Adapters, Opener, open_adapters
+from canary.rollout.backtested import insist_on_backtest
 from canary.rollout.checklist import insist, look_at_checklist
 from canary.rollout.closing import Closing
 from canary.rollout.conductor import Conductor
@@ -135,6 +136,7 @@ async def pass_preflight(seat: Seat, load: Load, opener: Opener) -> Adapters:
     record, vault = seat.record, seat.stores.vault
     if seat.passed_preflight:
         return open_adapters(seat.plan, await vault.open(record.state.rollout), opener)
+    await insist_on_backtest(seat.plan, seat.stores.journal)
     adapters = await seal(seat.plan, record.state.rollout, load, vault, opener)
     try:
         looked = await look_at_checklist(seat.plan, adapters, seat.stores.clock)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from canary.judge.sequential import SequentialJudge
 from canary.judge.terms import Settle, Terms
 from canary.plan.model import Phase, Plan
@@ -15,15 +17,20 @@ def judge_of(plan: Plan, phase: Phase) -> SequentialJudge:
 
 def terms_of(plan: Plan, phase: Phase) -> Terms:
     """Everything that the plan says about judging the phase, beside its rules."""
-    settle = phase.settle
+    before = [each for each in plan.phases[: plan.phases.index(phase)] if each.exposure and each.criteria]
     windows = {
         measure: signal.window / 60 for measure, signal in plan.measures(phase).items() if signal.window is not None
     }
     return Terms(
         alpha=plan.alpha if phase.alpha is None else phase.alpha,
         beta=plan.beta if phase.beta is None else phase.beta,
-        settle=None if settle is None else Settle(settle.seconds, settle.at_most),
+        settle=_settle(phase),
+        earlier=tuple(replace(terms_of(plan, each), earlier=()) for each in before),
         pace=plan.time_scale,
         horizon=int((phase.duration or 0.0) // BLOCK),
         windows=windows,
     )
+
+
+def _settle(phase: Phase) -> Settle | None:
+    return None if phase.settle is None else Settle(phase.settle.seconds, phase.settle.at_most)

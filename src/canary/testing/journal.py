@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from canary.journal.codec import decode, encode
 from canary.journal.envelope import Fields, missing, pack, unpack
 from canary.journal.fencing import FREED, Row, conflict, held, lost, taken
-from canary.ports import Entry, Lock, NewEntry, StoredPlan
+from canary.ports import BACKTESTS, Entry, Lock, NewEntry, StoredPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class MemoryJournal:
             yield entry
 
     async def rollouts(self) -> Sequence[str]:
-        return tuple(reversed(self._lines))
+        return tuple(stream for stream in reversed(self._lines) if not stream.startswith(BACKTESTS))
 
     async def store_plan(self, plan: StoredPlan) -> None:
         self._plans.pop(plan.hash, None)

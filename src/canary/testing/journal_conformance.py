@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from canary.errors import Conflict, JournalError, LeaseLost, ServiceBusy, VaultError
-from canary.ports import Entry, Journal, Lock, NewEntry, StoredPlan, Vault
+from canary.ports import BACKTESTS, Entry, Journal, Lock, NewEntry, StoredPlan, Vault
 
 NOW = 1_700_000_000.0
 LEASE = 20.0
@@ -88,6 +88,13 @@ class JournalConformance:
         assert numbers(await journal.read("b")) == [1, 2]
         assert numbers(await journal.read("a")) == [1]
         assert list(await journal.rollouts()) == ["a", "c", "b"]
+
+    async def test_backtests_are_no_rollouts(self, journal: Journal) -> None:
+        """They are read and appended to like rollouts, and never listed as one."""
+        await journal.append("r1", 0, [entry(1)])
+        await journal.append(f"{BACKTESTS}{'a' * 64}", 0, [entry(2)])
+        assert numbers(await journal.read(f"{BACKTESTS}{'a' * 64}")) == [2]
+        assert list(await journal.rollouts()) == ["r1"]
 
     @pytest.mark.parametrize("after", [0, 1, 3, -1])
     async def test_only_the_newest_number_can_be_appended_to(self, journal: Journal, after: int) -> None:

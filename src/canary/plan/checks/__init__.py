@@ -10,7 +10,7 @@ from canary.plan.checks.references import references
 from canary.plan.checks.rules import rules
 from canary.plan.checks.targets import targets
 from canary.plan.checks.watching import watching
-from canary.plan.checks.whole import arms, checklist, signals, skipped, times
+from canary.plan.checks.whole import arms, backtest, checklist, signals, skipped, times
 from canary.plan.model import Plan
 from canary.plan.problems import Problem
 
@@ -22,6 +22,7 @@ _CHECKS: tuple[Callable[[Plan], Iterator[Problem]], ...] = (
     checklist,
     skipped,
     times,
+    backtest,
     phases,
     rules,
     closing,

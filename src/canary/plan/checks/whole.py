@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from canary.plan.checklist import WordEvidence
-from canary.plan.model import Plan
+from canary.plan.model import AnySeen, NoneSeen, Plan
 from canary.plan.problems import Problem, choice
 from canary.plan.rules import ON_ALL
 
@@ -71,3 +71,19 @@ def times(plan: Plan) -> Iterator[Problem]:
         yield Problem(("watch", "every"), "longer than the watch itself: it would never look")
     if any(later <= earlier for earlier, later in pairwise(plan.review.after)):
         yield Problem(("review", "after"), "the times must rise, such as [24h, 48h]")
+
+
+def backtest(plan: Plan) -> Iterator[Problem]:
+    """What is demanded must be possible: rules that a history of single pods can test."""
+    if plan.backtest is None:
+        return
+    judged = [phase for phase in plan.phases if 0 < phase.exposure < 1 and phase.duration]
+    rules = [rule for phase in judged for rule in (*phase.criteria, *phase.triggers)]
+    if all(isinstance(rule, NoneSeen | AnySeen) or rule.how.profile == "literal" for rule in rules):
+        what = "no phase with some of the users has a duration and a rule that is not taken literally"
+        yield Problem(("backtest",), f"{what}: nothing to test")
+    for rule in rules:
+        signal = plan.signals.get(rule.signal)
+        if signal is not None and signal.gauge:
+            what = f"{rule.signal} is a ready-made number, which no backtest can take apart by pods"
+            yield Problem(("backtest",), f"{what}; leave backtest out, or judge a counter or a histogram")
