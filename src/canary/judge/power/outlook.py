@@ -84,10 +84,12 @@ def _side(rule: Rule) -> Literal["criterion", "trigger"]:
 
 
 def _missing(rule: Rule, why: str) -> Outlook:
-    judged = (
-        rule.how.profile if isinstance(rule, NoWorseThanBaseline | WorseThanBaseline) else f"cluster {rule.how.cluster}"
-    )
-    return Outlook(rule.text, rule.measure, _side(rule), judged, "unknown", why=why)
+    return Outlook(rule.text, rule.measure, _side(rule), _how(rule), "unknown", why=why)
+
+
+def _how(rule: Rule) -> str:
+    compared = isinstance(rule, NoWorseThanBaseline | WorseThanBaseline)
+    return rule.how.profile if compared else f"cluster {rule.how.cluster}"
 
 
 def _literal(rule: Rule, setting: Setting, known: Known) -> Outlook:
