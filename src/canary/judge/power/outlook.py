@@ -16,9 +16,9 @@ from canary.judge.power.green import PROMOTED, Green, clean_for, green
 from canary.judge.power.search import Smallest, search
 from canary.judge.power.signs import Signs, signs
 from canary.judge.saying import CRITERIA
-from canary.judge.sequential import is_literal
 from canary.judge.terms import BLOCK, Terms
 from canary.plan.model import AnySeen, NoneSeen, NoWorseThanBaseline, Phase, Rule, Signal, WorseThanBaseline
+from canary.plan.rules import is_literal
 from canary.plan.units import duration
 
 Standing = Literal["decides", "cannot decide", "literal", "unknown"]
@@ -49,6 +49,12 @@ class Outlook:
     notes: tuple[str, ...] = ()
     suggestions: tuple[str, ...] = ()
     curve: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As a plan says it: "http_errors any on features"."""
+        signal, narrowed, features = self.measure.partition(" on ")
+        return f"{signal} {self.rule}{narrowed}{features}"
 
     def to_data(self) -> dict[str, Any]:
         """JSON data; shares 0–1, seconds of plan time."""
