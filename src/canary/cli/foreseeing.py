@@ -41,7 +41,7 @@ class Given:
     def document(self) -> dict[str, Any]:
         """As a facts file would say it. Raises BadUsage for a latency that is none."""
         whole = {"rps": self.rps, "error_rate": self.error_rate, "signals": dict(map(_latency, self.latency))}
-        return {key: value for key, value in whole.items() if value}
+        return {key: value for key, value in whole.items() if value is not None and value != {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,13 @@ def _latency(text: str) -> tuple[str, Mapping[str, str]]:
 
 
 def _over(found: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
-    return {**found, **typed, "signals": {**found["signals"], **typed.get("signals", {})}}
+    """What is typed for the whole service holds for each signal, too."""
+    signals = {
+        name: {key: told for key, told in of.items() if key not in typed} for name, of in found["signals"].items()
+    }
+    for name, latency in typed.get("signals", {}).items():
+        signals[name] = {**{key: told for key, told in signals.get(name, {}).items() if key != "buckets"}, **latency}
+    return {**typed, "signals": signals}
 
 
 async def _measured(plan: Plan, stable: str, hours: float) -> Mapping[str, Any]:
