@@ -46,7 +46,7 @@ docs-examples: setup services
 
 # The measured figures of bench/results. Let the machine do nothing else meanwhile.
 bench: setup
-	@for each in startup tick review reaction ui_checks demo starvation; do \
+	@for each in startup tick power review reaction ui_checks demo starvation; do \
 	  echo "bench.$$each"; $(BIN)/python -m bench.$$each --json bench/results/$$each.json || exit 1; \
 	done
 

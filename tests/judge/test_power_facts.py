@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from canary.errors import BadUsage, MeasurementFailed
 from canary.judge.power.facts import read_facts
 from canary.judge.power.measured import measured
-from canary.plan.load import parse_plan
+from canary.plan.load import load_plan, parse_plan
 from canary.plan.model import Plan
 from canary.ports import Increment, Scrape
 from canary.testing.fakes import FakeMetrics
@@ -94,6 +95,16 @@ def test_counted_buckets_are_taken_as_they_are(plan: Plan) -> None:
     assert latency
     assert latency.edges == (0.1, 0.2)
     assert (latency.above(0.1), latency.above(0.2), latency.above(9.0)) == pytest.approx((0.1, 0.01, 0.01))
+
+
+def test_the_documented_facts_fit_the_packaged_plan(facts_file: Write) -> None:
+    """What docs/plan-power.md shows can be copied."""
+    text = (Path(__file__).parents[2] / "docs" / "plan-power.md").read_text()
+    with as_file(files("canary.plans") / "phase1.yaml") as file:
+        packaged = load_plan(file).plan
+    facts = read_facts(facts_file(text.partition("```yaml\n")[2].partition("```")[0]), {}, packaged)
+    assert facts.of("http_errors on features", "rate").rps == 3.0
+    assert facts.of("publish_latency", "times").latency
 
 
 def test_options_win_over_the_file(plan: Plan, facts_file: Write) -> None:
