@@ -8,7 +8,7 @@ import pytest
 from canary.judge.bound import Bound
 from canary.judge.power.cell import Cell, Limits, Setting, cell_of
 from canary.judge.power.facts import Known
-from canary.judge.power.green import clean_for, green
+from canary.judge.power.green import SEED, clean_for, green, healthy
 from canary.judge.power.latency import LogNormal
 from canary.judge.power.search import harmed, search
 from canary.judge.terms import Settle, Terms
@@ -112,6 +112,14 @@ def test_a_healthy_release_goes_green_where_its_rate_is_far_below_the_limit() ->
     bad = green(cell(BELOW, where, rated(100.0, 0.01)), where)
     assert bad.share < 0.05
     assert bad.seconds is None
+
+
+def test_green_is_what_is_shown_when_the_phase_ends() -> None:
+    """Evidence that was there for a moment and went away again promotes nobody."""
+    where = setting(minutes=30)
+    near = cell(BELOW, where, rated(100.0, 0.006))
+    for_a_moment = healthy(near, where, where.blocks, 2000, SEED).reached[0]
+    assert 0.0 < green(near, where).share < for_a_moment
 
 
 @pytest.mark.parametrize(("limit", "cluster"), [(0.01, 4), (0.01, 1), (0.05, 4)])

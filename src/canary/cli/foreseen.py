@@ -92,7 +92,7 @@ def plot(foreseen: Sequence[Foreseen], file: Path) -> None:
 
     style: Any = {"svg.hashsalt": "canary", "svg.fonttype": "none", "font.size": 9, "axes.grid": True}
     with mpl.rc_context(style):
-        figure = Figure(figsize=(7.0, 4.0), layout="constrained")
+        figure = Figure(figsize=(7.0, 4.5), layout="constrained")
         _curves(figure.add_subplot(), foreseen)
         try:
             figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
@@ -111,8 +111,20 @@ def _curves(axes: Any, foreseen: Sequence[Foreseen]) -> None:
             axes.plot([rule.smallest.factor], [rule.smallest.power], marker="o", color="#444444")
     axes.axhline(SURE, color="#444444", linewidth=1, linestyle=":")
     axes.set_xscale("log")
+    _as_far_as_needed(axes, [rule.smallest.factor for _, rule in lines if rule.smallest])
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("times as bad, or as slow, as the baseline")
     axes.set_ylabel("rolled back within the phase")
     if lines:
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1))
+
+
+def _as_far_as_needed(axes: Any, factors: Sequence[float]) -> None:
+    """Twice the largest harm that matters; beyond it every curve is flat."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    if factors:
+        axes.set_xlim(1.0, 2 * max(factors))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(lambda factor, _: f"×{factor:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
