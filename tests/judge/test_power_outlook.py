@@ -21,7 +21,7 @@ SIGNALS = {
 }
 
 
-def phase(criteria: list[dict[str, Any]], triggers: list[dict[str, Any]] | None = None, **more: Any) -> Phase:
+def phase(criteria: list[dict[str, Any]], triggers: Any = None, **more: Any) -> Phase:
     body = {"name": "canary", "for": "15m", "exposure": "10%", "criteria": criteria, "triggers": triggers or [], **more}
     return Phase.model_validate_json(json.dumps(body))
 
@@ -63,10 +63,20 @@ def test_where_nothing_would_do_that_is_said() -> None:
     assert told.suggestions == ("nothing of this kind would do: look at the traffic, the limit and today's bad share",)
 
 
+def test_a_limit_that_the_service_breaks_today_is_said() -> None:
+    """A trigger that would roll every healthy release back, too."""
+    (told,) = seen(phase([], [{"errors": "> 1%"}]), facts(rps=300, error_rate="3%"))
+    assert told.standing == "cannot decide"
+    assert told.why == "as the service is today it breaks the rule: 100 % of healthy releases are rolled back"
+    assert told.fires == 1.0
+
+
 def test_a_rule_that_decides_needs_no_advice() -> None:
     """It says what it finds and how soon a healthy release is promoted."""
     (told,) = seen(phase([LIMIT]), facts(rps=300))
     assert (told.standing, told.suggestions, told.why) == ("decides", (), "")
+    assert told.fires is not None
+    assert told.fires <= 0.01
     assert told.smallest
     assert told.green
     assert told.green.share > 0.99

@@ -61,3 +61,11 @@ def test_a_longer_phase_finds_a_smaller_share_of_windows() -> None:
     assert long.detected is not None
     assert long.detected < short.detected
     assert signs(RULE, 1.0, setting(30, warm=600.0)).windows == 20
+
+
+def test_a_day_of_minutes_is_reckoned_at_once() -> None:
+    """1,440 windows; more than a half of them beyond the limit is found."""
+    found = signs(RULE, 1.0, setting(1440))
+    assert found.windows == 1440
+    assert found.detected is not None
+    assert 0.5 < found.detected < 0.65

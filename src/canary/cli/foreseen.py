@@ -75,7 +75,7 @@ def _after(seconds: float) -> str:
 
 
 def _lines(rule: Outlook) -> Iterator[str]:
-    if rule.fires is not None:
+    if rule.judged == "literal" and rule.fires is not None:
         yield f"taken at its word, it would end {chance(rule.fires)} of all healthy releases; instead: {rule.instead}"
     if rule.why:
         yield rule.why

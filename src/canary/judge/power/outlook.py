@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from canary.judge.baseline_trial import Compared
 from canary.judge.limits_trial import Limited
 from canary.judge.power.advice import Lacking, advice
@@ -13,7 +15,7 @@ from canary.judge.power.cell import Cell, Limits, Setting, cell_of
 from canary.judge.power.facts import Facts, Known
 from canary.judge.power.firing import clean_needed, firing, honest
 from canary.judge.power.green import PROMOTED, Green, clean_for, green
-from canary.judge.power.search import Smallest, search
+from canary.judge.power.search import SEED, Smallest, harmed, search
 from canary.judge.power.signs import Signs, signs
 from canary.judge.saying import CRITERIA
 from canary.judge.terms import BLOCK, Terms
@@ -21,6 +23,9 @@ from canary.plan.model import AnySeen, NoneSeen, NoWorseThanBaseline, Phase, Rul
 from canary.plan.rules import is_literal
 from canary.plan.units import duration
 
+BROKEN = 0.05
+"""Share of healthy releases rolled back, above which it is no accident: the service itself breaks the rule."""
+COARSE_LOOK = 500
 Standing = Literal["decides", "cannot decide", "literal", "unknown"]
 
 
@@ -29,7 +34,7 @@ class Outlook:
     """One rule in one phase.
 
     judged: how: "steady", "cluster 4", "sign test", "literal". axis: what the factors of `smallest` and `curve` are.
-    fires: a literal rule's chance to end a healthy release, 0–1; instead: the statistical rule to write.
+    fires: the chance to end a healthy release, 0–1; instead: of a literal rule, the statistical one to write.
     clean: canary requests without a bad one before a limit is shown to be kept. why: what is missing, or the reason.
     """
 
@@ -136,16 +141,19 @@ def _judged(rule: Compared | Limited, setting: Setting, known: Known, cell: Cell
         return Outlook(rule.text, rule.measure, side, judged, "unknown", cell.axis, clean=clean, notes=notes)
     found, shown = search(cell, setting), green(cell, setting) if side == "criterion" else None
     lacking = Lacking(harm=found.smallest is None, green=shown is not None and shown.share < PROMOTED)
-    lacks = list(_lacks(lacking, shown))
+    fires = float(harmed(cell, setting, np.ones(1), COARSE_LOOK, SEED).reached[0])
+    lacks = list(_lacks(lacking, shown, fires))
     standing: Standing = "cannot decide" if lacks else "decides"
-    suggestions = advice(rule, setting, known, cell, lacking) if lacks else ()
+    suggestions = advice(rule, setting, known, cell, lacking) if lacking.harm or lacking.green else ()
     return Outlook(
-        rule.text, rule.measure, side, judged, standing, cell.axis, found.smallest, shown, clean=clean,
+        rule.text, rule.measure, side, judged, standing, cell.axis, found.smallest, shown, fires=fires, clean=clean,
         why="; ".join(lacks), notes=notes, suggestions=suggestions, curve=found.curve,
     )  # fmt: skip
 
 
-def _lacks(lacking: Lacking, shown: Green | None) -> Iterator[str]:
+def _lacks(lacking: Lacking, shown: Green | None, fires: float) -> Iterator[str]:
+    if fires > BROKEN:
+        yield f"as the service is today it breaks the rule: {100 * fires:.3g} % of healthy releases are rolled back"
     if shown and lacking.green:
         yield f"a healthy release goes green in only {100 * shown.share:.3g} %"
     if lacking.harm:

@@ -5,13 +5,14 @@ Each window tells only which arm's value is beyond the limit, so that few of the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
 
 from canary.judge.odds import Array
 from canary.judge.power.cell import Setting
-from canary.judge.sign_trial import SignTrial
+from canary.judge.sign_trial import STAKES, SignTrial
 from canary.judge.terms import BLOCK, MINUTE
 from canary.plan.model import NoWorseThanBaseline, WorseThanBaseline
 
@@ -24,7 +25,7 @@ LOOKED_AT = 2000
 class Signs:
     """windows: in the phase, of `window` seconds. to_fail, to_pass: of them, all on one side, before the rule can be
     broken or shown. detected: share of windows beyond the limit that is found with 90 % within the phase, 0–1, and
-    `power` is the exact chance; None: none."""
+    `power` the exact chance of that; None and 0: none is."""
 
     window: float
     windows: int
@@ -39,11 +40,12 @@ def signs(rule: WorseThanBaseline | NoWorseThanBaseline, minutes: float, setting
     length = max(minutes, 1.0)
     windows = int((setting.blocks - setting.warm) * BLOCK / MINUTE // length)
     to_fail, to_pass = (_all_alike(rule, minutes, needed) for needed in (setting.needed_harm, setting.terms.fine))
-    won = _won(rule, minutes, windows)
-    shares = np.linspace(0.5, 1.0, 101)
-    powers = [_power(won, float(share), setting.needed_harm) for share in shares]
-    at = next((n for n, power in enumerate(powers) if power >= SURE), None)
-    return Signs(length * MINUTE, windows, to_fail, to_pass, None if at is None else float(shares[at]), powers[at or 0])
+    won, shares = _won(windows), np.linspace(0.5, 1.0, 101)
+    at = bisect_left(shares, SURE, key=lambda share: _power(won, float(share), setting.needed_harm))
+    if at == len(shares):
+        return Signs(length * MINUTE, windows, to_fail, to_pass, None, 0.0)
+    share = float(shares[at])
+    return Signs(length * MINUTE, windows, to_fail, to_pass, share, _power(won, share, setting.needed_harm))
 
 
 def _all_alike(rule: WorseThanBaseline | NoWorseThanBaseline, minutes: float, needed: float) -> int:
@@ -52,13 +54,11 @@ def _all_alike(rule: WorseThanBaseline | NoWorseThanBaseline, minutes: float, ne
     )
 
 
-def _won(rule: WorseThanBaseline | NoWorseThanBaseline, minutes: float, windows: int) -> Array:
-    """Evidence by windows so far and how many of them were beyond."""
-    harm = np.zeros((windows + 1, windows + 1))
-    for seen in range(1, windows + 1):
-        for beyond in range(seen + 1):
-            harm[seen, beyond] = SignTrial(rule, minutes, windows=seen, beyond=beyond).harm
-    return harm
+def _won(windows: int) -> Array:
+    """Evidence by windows so far (rows) and how many of them were beyond; what cannot be is 0."""
+    seen, beyond = np.indices((windows + 1, windows + 1))
+    logs = beyond[..., None] * np.log1p(STAKES) + (seen - beyond)[..., None] * np.log1p(-STAKES)
+    return np.asarray(np.where(beyond <= seen, np.exp(np.minimum(logs, 600.0)).mean(-1), 0.0))
 
 
 def _power(won: Array, share: float, needed: float) -> float:
