@@ -87,6 +87,16 @@ def test_two_minutes_find_nothing_however_bad() -> None:
     assert {power for _, power in found.curve} == {0.0}
 
 
+def test_a_long_phase_is_imagined_less_often_and_looked_at_less_often() -> None:
+    """Four hours: 200 runs and 120 looks, and the last block is looked at."""
+    where = setting(minutes=240)
+    runs = harmed(cell(BELOW, where, rated(20.0, 0.002)), where, np.array([1.0, 50.0]), 400, FRESH)
+    assert runs.first.shape == (2, 200)
+    assert np.count_nonzero(runs.holds[1]) <= 121
+    assert runs.holds[1, -1] == 1.0
+    assert runs.reached[0] == 0.0
+
+
 def test_a_warm_up_is_no_evidence() -> None:
     """Nothing is decided within it, and the time is told from the beginning of the phase."""
     where = Setting(Terms(settle=Settle(600.0), horizon=80), 0.1, 80, 1.0)

@@ -22,7 +22,8 @@ from canary.plan.model import NoWorseThanBaseline, QuantileBelow, RateBelow
 from canary.plan.units import duration, percent
 
 LONGER = 12
-"""Times as long as the phase is, at the most that is tried."""
+"""Times as long as the phase is, at the most that is tried; and no longer than a day."""
+DAY = 5760
 STREAMS = 300
 SEED = 44_401
 STEP = 20
@@ -68,7 +69,7 @@ def _would_do(rule: Compared | Limited, setting: Setting, known: Known, lacking:
 
 def _blocks_needed(setting: Setting, cell: Cell, lacking: Lacking) -> int | None:
     """Blocks after which both sides are there for good, rounded up; None within 12 times the phase."""
-    needed = _lasting(_sides(setting, cell, LONGER * setting.blocks, lacking))
+    needed = _lasting(_sides(setting, cell, max(min(LONGER * setting.blocks, DAY), setting.blocks), lacking))
     return None if needed is None else STEP * math.ceil(max(needed, setting.blocks + 1) / STEP)
 
 

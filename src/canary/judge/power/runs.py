@@ -19,6 +19,8 @@ from canary.judge.terms import BLOCK, MINUTE
 from canary.judge.wealth import Counts, Wealth
 
 PER_MINUTE = int(MINUTE // BLOCK)
+LOOKS = 120
+"""Looks at least that a phase is given; half an hour has as many blocks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +105,7 @@ class Runs:
 
     first: seconds of plan time since the phase began until the evidence reached what was needed; inf: never.
     bad: bad requests that the canary served until then, or in all. holds: factor × block: the share of streams
-    whose evidence was there at the end of that block; blocks that were skipped hold 0.
+    whose evidence was there at the end of that block; blocks that were skipped, or not looked at, hold 0.
     """
 
     first: Array
@@ -121,15 +123,22 @@ def run(cell: Cell, start: Gain, needed: float, factors: Array, streams: int, bl
     rng = np.random.default_rng(seed)
     rows = np.array([cell.shares(float(factor)) for factor in factors])
     first, bad = np.full((len(factors), streams), np.inf), np.zeros((len(factors), streams))
-    holds, gain = np.zeros((len(factors), blocks)), start
+    holds, gain, every = np.zeros((len(factors), blocks)), start, _every(start, blocks)
     for block in range(cell.skipped, blocks):
         drawn = _drawn(cell, rows, streams, block, blocks, rng)
         gain = gain.add(drawn)
         bad += np.where(np.isinf(first), drawn.bad[..., cell.counted], 0.0)
+        if block % every and block != blocks - 1:
+            continue
         there = gain.evidence >= needed
         first = np.where(there & np.isinf(first), (block + 1) * BLOCK, first)
         holds[:, block] = there.mean(-1)
     return Runs(first, bad, holds)
+
+
+def _every(start: Gain, blocks: int) -> int:
+    """Blocks between two looks: the harm of a limit takes the longer, the longer the phase is."""
+    return max(blocks // LOOKS, 1) if isinstance(start, OfBound) and not start.fine else 1
 
 
 def _drawn(cell: Cell, rows: Array, streams: int, block: int, blocks: int, rng: np.random.Generator) -> Drawn:

@@ -15,6 +15,8 @@ SURE = 0.9
 AROUND = (0.75, 0.97)
 COARSE, CLOSER, FINEST, TOLD = 100, 200, 1200, 2000
 NARROW = 1.001
+FEWEST, HOUR = 200, 240
+"""Streams that stay of a long phase, and blocks of a phase that is none."""
 SEED = 41_201
 
 
@@ -73,7 +75,8 @@ def _is_close(powers: Array) -> bool:
 
 
 def harmed(cell: Cell, setting: Setting, factors: Array, streams: int, seed: int) -> Runs:
-    """Runs of the phase with canaries that are worse by these factors."""
+    """Runs of the phase with canaries that are worse by these factors; fewer of a long phase."""
+    streams = min(streams, max(FEWEST, streams * HOUR // setting.blocks))
     start = harm(cell, (len(factors), streams))
     return run(cell, start, setting.needed_harm, factors, streams, setting.blocks, seed)
 
