@@ -1,4 +1,4 @@
-"""`canary plan check|schema|show|backtest`: look at a plan without any server."""
+"""`canary plan check|power|backtest|schema|show`: look at a plan without any server."""
 
 from __future__ import annotations
 
@@ -11,38 +11,119 @@ import typer
 from canary.cli.backtesting import backtest
 
 if TYPE_CHECKING:
-    from canary.plan.load import LoadedPlan
+    from collections.abc import Sequence
 
-app = typer.Typer(help="Check a plan, show it resolved, print its schema, test it on the past.", no_args_is_help=True)
+    from canary.plan.load import LoadedPlan
+    from canary.plan.model import Plan
+
+app = typer.Typer(
+    help="Check a plan, foresee what it can decide, test it on the past, show it resolved, print its JSON Schema.",
+    no_args_is_help=True,
+)
 
 PlanFile = Annotated[Path, typer.Argument(metavar="FILE", help="The plan's YAML file, or an overlay of one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 app.command()(backtest)
 
 
+Rps = Annotated[float | None, typer.Option("--rps", help="Requests a second of the whole service.")]
+ErrorRate = Annotated[str | None, typer.Option("--error-rate", help="The share of bad ones today, such as 0.2%.")]
+LatencyToday = Annotated[
+    list[str] | None,
+    typer.Option("--latency", help="A signal's median and p95 today: api_latency=40ms/90ms. May be given again."),
+]
+FactsFile = Annotated[
+    Path | None, typer.Option("--facts", help="These facts as a YAML or JSON file: docs/plan-power.md.")
+]
+
+
 @app.command()
-def check(file: PlanFile, as_json: AsJson = False) -> None:
-    """Check a plan; say in words what it does. Exit code 2 when it cannot be used."""
+def check(
+    file: PlanFile,
+    rps: Rps = None,
+    error_rate: ErrorRate = None,
+    latency: LatencyToday = None,
+    facts: FactsFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a plan; say in words what it does. Exit code 2 when it cannot be used.
+
+    With traffic facts it also says how often rules taken at their word would end a healthy release.
+    """
     from canary.plan.words import phase_in_words, review_in_words, warnings
 
     loaded = load(file, as_json)
     words = [phase_in_words(phase) for phase in loaded.plan.phases]
-    notes, reviewed = warnings(loaded.plan), review_in_words(loaded.plan)
+    cautions, reviewed = warnings(loaded.plan), review_in_words(loaded.plan)
+    noted = _notes(loaded.plan, rps, error_rate, latency, facts)
     if as_json:
         told = {"plan": loaded.plan.name, "service": loaded.plan.service, "hash": loaded.hash}
-        typer.echo(
-            json.dumps(
-                {**told, "phases": words, "review": reviewed, "warnings": notes, "problems": []}, ensure_ascii=False
-            )
-        )
+        said = {"phases": words, "review": reviewed, "notes": noted, "warnings": cautions, "problems": []}
+        typer.echo(json.dumps({**told, **said}, ensure_ascii=False))
         return
     typer.echo(f"{file}: {loaded.plan.name} of service {loaded.plan.service} can be used ({loaded.hash[:12]})")
     for number, line in enumerate(words, 1):
         typer.echo(f"  {number}. {line}")
     if reviewed:
         typer.echo(f"  {reviewed}")
-    for note in notes:
-        typer.echo(f"warning: {note}")
+    for note in noted:
+        typer.echo(f"note: {note}")
+    for caution in cautions:
+        typer.echo(f"warning: {caution}")
+
+
+def _notes(
+    plan: Plan, rps: float | None, error_rate: str | None, latency: list[str] | None, facts: Path | None
+) -> Sequence[str]:
+    """The judge is imported only where it has something to say: without facts, of ready-made numbers alone."""
+    from canary.plan.words import ready_made, without_facts
+
+    if rps is None and error_rate is None and not latency and facts is None and not ready_made(plan):
+        return without_facts(plan)
+    from canary.cli.foreseeing import Given, facts_of, never_decides, notes
+
+    given = Given(rps, error_rate, tuple(latency or ()), facts)
+    if given.any:
+        return [*notes(plan, facts_of(given, plan))]
+    return [*without_facts(plan), *never_decides(plan)]
+
+
+@app.command()
+def power(
+    file: PlanFile,
+    rps: Rps = None,
+    error_rate: ErrorRate = None,
+    latency: LatencyToday = None,
+    facts: FactsFile = None,
+    hours: Annotated[
+        float | None,
+        typer.Option("--from-metrics", metavar="HOURS", help="Read so many hours from the plan's metrics instead."),
+    ] = None,
+    stable: Annotated[str, typer.Option("--stable", help="With --from-metrics: the version whose past it is.")] = "",
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE.svg", help="Draw power against harm.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What each rule can decide in its time: the harm it finds with 90 %, how soon, and what would help.
+
+    Imagined phases are judged by the judge itself. Exit code 0 also when a rule cannot decide; 2 for bad facts.
+    """
+    from canary.cli.foreseeing import Given, as_data, facts_of, foresee
+
+    loaded = load(file, as_json)
+    given = Given(rps, error_rate, tuple(latency or ()), facts, hours, stable)
+    found = [*foresee(loaded.plan, facts_of(given, loaded.plan), simulate=True)]
+    if plot:
+        from canary.cli.foreseen import plot as draw_plot
+
+        draw_plot(found, plot)
+    if as_json:
+        told = {"plan": loaded.plan.name, "hash": loaded.hash, "phases": as_data(found)}
+        typer.echo(json.dumps(told, ensure_ascii=False))
+        return
+    from canary.cli.drawing import console_on_stdout
+    from canary.cli.foreseen import draw
+
+    console_on_stdout().print(draw(found))
 
 
 @app.command()

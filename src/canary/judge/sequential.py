@@ -23,6 +23,7 @@ from canary.judge.terms import Terms
 from canary.judge.trial import Moment, Trial
 from canary.judge.verdict import Outcome, PhaseVerdict
 from canary.plan.model import AnySeen, NoneSeen, OfBaseline, Rule
+from canary.plan.rules import is_literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,6 @@ def _trial(rule: Rule, terms: Terms, share: float) -> Trial:
         return LimitTrial.start(rule)
     window = terms.windows.get(rule.measure)
     return BaselineTrial.start(rule, terms.harm / share) if window is None else SignTrial.start(rule, window)
-
-
-def is_literal(rule: Rule) -> bool:
-    """Whether the rule is judged as it is written."""
-    return isinstance(rule, NoneSeen | AnySeen) or rule.how.profile == "literal"
 
 
 @dataclass(slots=True)

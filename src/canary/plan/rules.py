@@ -134,6 +134,11 @@ OF_COUNTERS = (RateBelow, RateAbove, NoneSeen, AnySeen)
 """The rules that count bad events; the others compare quantiles of a histogram."""
 
 
+def is_literal(rule: Rule) -> bool:
+    """Whether the rule is judged as it is written."""
+    return isinstance(rule, NoneSeen | AnySeen) or rule.how.profile == "literal"
+
+
 def narrowing(measure: str) -> tuple[str, ...]:
     """The features named by a measure id; () when it names none."""
     _, _, features = measure.partition(" on ")

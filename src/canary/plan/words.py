@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from canary.plan.kinds import KINDS, kind_of
 from canary.plan.model import Check, Phase, Plan, Rule, UiCheck
+from canary.plan.rules import is_literal
 from canary.plan.units import duration, percent
 
 
@@ -59,6 +60,24 @@ def review_in_words(plan: Plan) -> str:
         shows.append(f"no source configured for {', '.join(without)}")
     when = " and ".join(duration(after) for after in plan.review.after)
     return f"reviewed after {when}: {'; '.join(shows)}" if shows else ""
+
+
+def ready_made(plan: Plan) -> bool:
+    """Whether a rule compares a number that somebody else made, which few windows can never decide."""
+    rules = (rule for phase in plan.phases for rule in (*phase.criteria, *phase.triggers))
+    return any(plan.signals[rule.signal].window is not None for rule in rules)
+
+
+def without_facts(plan: Plan) -> tuple[str, ...]:
+    """What cannot be said of rules that are taken at their word, as long as the traffic is not known."""
+    rules = [rule for phase in plan.phases for rule in (*phase.criteria, *phase.triggers) if is_literal(rule)]
+    if not rules:
+        return ()
+    told = ", ".join(dict.fromkeys(_rule(rule) for rule in rules))
+    return (
+        f"taken at their word: {told}; how often they would end a healthy release, and what to write instead, is told "
+        "with --rps and --error-rate",
+    )
 
 
 def warnings(plan: Plan) -> tuple[str, ...]:

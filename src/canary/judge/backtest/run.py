@@ -14,9 +14,9 @@ from canary.judge.backtest.history import Flags, History
 from canary.judge.backtest.margin import smallest
 from canary.judge.backtest.same import NEVER, Fails, Judged, fails
 from canary.judge.backtest.windows import Windows
-from canary.judge.sequential import is_literal
 from canary.judge.terms import BLOCK
 from canary.plan.model import OfBaseline, Rule
+from canary.plan.rules import is_literal
 
 
 def backtested(judged: Judged, history: History, seed: int) -> PhaseFound:

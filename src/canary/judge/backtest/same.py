@@ -12,10 +12,9 @@ from canary.judge.backtest.literally import fired
 from canary.judge.backtest.paths import Span, baseline_path, limit_path, live
 from canary.judge.backtest.windows import Batch, Whole, Windows
 from canary.judge.odds import Array
-from canary.judge.sequential import is_literal
 from canary.judge.terms import Terms
 from canary.plan.model import AnySeen, NoneSeen, OfBaseline, Rule
-from canary.plan.rules import OF_COUNTERS
+from canary.plan.rules import OF_COUNTERS, is_literal
 
 NEVER = -1
 
