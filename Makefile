@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Tests with a run of their own: the marks of tests/conftest.py, by path, so that nothing else is collected.
+DEMOS := tests/e2e/test_demo_interrupted.py tests/house/test_wheel.py
+ALONE := tests/sandbox tests/e2e/test_real_prometheus.py
 # Debian packages whose programs the tests run. tests/conftest.py says which program comes from which.
 SERVICES := prometheus prometheus-alertmanager chromium postgresql redis-server
 POLICY := /usr/sbin/policy-rc.d
@@ -29,12 +32,13 @@ test: setup services
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@# What waits for Prefect beside what computes; then what only counts on a machine that does nothing else.
-	@log=$$(mktemp); trap 'rm -f $$log' EXIT; \
-	$(BIN)/python -m pytest -p no:cacheprovider -m prefect >$$log 2>&1 & waits=$$!; \
-	$(BIN)/python -m pytest -m "not prefect and not alone"; computed=$$?; \
-	wait $$waits; waited=$$?; cat $$log; exit $$((computed || waited))
-	$(BIN)/python -m pytest -m alone
+	@# What waits for others beside what computes; then what only counts on a machine that does nothing else.
+	@logs=$$(mktemp -d); trap 'rm -rf '$$logs EXIT; \
+	$(BIN)/python -m pytest -p no:cacheprovider tests/prefect >$$logs/prefect 2>&1 & prefect=$$!; \
+	$(BIN)/python -m pytest -p no:cacheprovider $(DEMOS) >$$logs/demo 2>&1 & demo=$$!; \
+	$(BIN)/python -m pytest -m "not prefect and not demo and not alone"; failed=$$?; \
+	wait $$prefect || failed=1; wait $$demo || failed=1; cat $$logs/prefect $$logs/demo; exit $$failed
+	$(BIN)/python -m pytest $(ALONE)
 
 # The README's pictures of the Prefect UI, taken by the tests that click through it.
 screenshots: setup services

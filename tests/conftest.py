@@ -29,16 +29,35 @@ PACKAGES = {
 }
 
 
-ALONE = ("tests/sandbox/", "tests/e2e/test_real_prometheus.py", "tests/house/test_wheel.py")
+COLLECTED = pytest.StashKey[set[str]]()
+PARTS = {
+    "prefect": ("tests/prefect/",),
+    "demo": ("tests/e2e/test_demo_interrupted.py", "tests/house/test_wheel.py"),
+    "alone": ("tests/sandbox/", "tests/e2e/test_real_prometheus.py"),
+}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test` runs at the same time what can bear it."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`make test` runs at the same time what can bear it. What was found is kept before any of it is deselected."""
+    config.stash[COLLECTED] = {item.nodeid.partition("[")[0] for item in items}
     for item in items:
-        if item.nodeid.startswith("tests/prefect/"):
-            item.add_marker(pytest.mark.prefect)
-        elif item.nodeid.startswith(ALONE):
-            item.add_marker(pytest.mark.alone)
+        for part, places in PARTS.items():
+            if item.nodeid.startswith(places):
+                item.add_marker(part)
+
+
+@pytest.fixture(scope="session")
+def all_collected(pytestconfig: pytest.Config) -> set[str] | None:
+    """Every test of the suite, without its parameters; None when only some files were asked for."""
+    whole = pytestconfig.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return pytestconfig.stash[COLLECTED] if whole else None
+
+
+@pytest.fixture(scope="session")
+def parts() -> dict[str, tuple[str, ...]]:
+    """Mark → the places whose tests have it, and a run of their own in `make test`."""
+    return PARTS
 
 
 @pytest.fixture(scope="session")
