@@ -118,6 +118,26 @@ async def test_a_journal_that_is_away_is_one_finding_without_its_password(env: d
     assert HIDDEN not in f"{found}"
 
 
+def garble(file: Path, table: str) -> None:
+    """Overwrites the table's first page."""
+    with closing(sqlite3.connect(file)) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [table]).fetchone()
+    content = bytearray(file.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = b"?" * 4096
+    file.write_bytes(content)
+
+
+async def test_a_damaged_journal_is_found_before_anything_reads_it(env: dict[str, str]) -> None:
+    """A page that no verb has met yet: the doctor goes through all of them, and says what can be done."""
+    assert (await look(env))["journal"].standing == "ok"
+    file = Path(env["CANARY_HOME"], "data", "journal.db")
+    garble(file, "canary_vault")
+    found = (await look(env))["journal"]
+    assert found.standing == "missing"
+    assert f"{file} is damaged" in found.detail
+    assert "restore it from a backup" in found.fix
+
+
 def test_a_journal_url_that_is_none_does_not_end_the_look(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The setting is named, and Prefect is looked at all the same."""
     monkeypatch.setenv("CANARY_JOURNAL_URL", f"mysql://u:{HIDDEN}@h/d")

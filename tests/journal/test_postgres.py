@@ -112,6 +112,26 @@ async def test_a_restarted_server_is_found_again(server: Server, postgres: SqlJo
     assert numbers(await postgres.read("r1")) == [1]
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("53100", "the disk of the database server is full"), ("XX001", "the database is damaged"), ("57014", "Error")],
+)
+async def test_what_the_server_reports_is_said(postgres: SqlJournal, state: str, said: str) -> None:
+    """A full disk or a damaged table, by the server's own error code, is told in our words; nothing is stored."""
+    await postgres.append("r1", 0, [entry(1)])
+
+    async def break_it(connection: AsyncConnection) -> None:
+        raises = f"BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '{state}'; END"
+        await connection.execute(text(f"CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ {raises} $$"))
+        each = "BEFORE INSERT ON canary_events FOR EACH ROW EXECUTE FUNCTION fails()"
+        await connection.execute(text(f"CREATE TRIGGER broken {each}"))
+
+    await postgres.database.write("break", break_it)
+    with pytest.raises(JournalUnavailable, match=f"append.*{said}.*could not extend file"):
+        await postgres.append("r1", 1, [entry(2)])
+    assert numbers(await postgres.read("r1")) == [1]
+
+
 async def test_prefects_tables_are_seen_in_any_schema(server: Server, postgres: SqlJournal) -> None:
     """Prefect keeps its tables where its own settings say; one database is one database."""
     assert not await holds_prefect(postgres)

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event, insert, inspect, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from canary.errors import BadUsage, JournalUnavailable
 from canary.journal.address import FIX, Address, address
 from canary.journal.files import make_once
 from canary.journal.tables import VERSION, metadata, schema
+from canary.journal.trouble import Trouble, no_answer, trouble
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
@@ -72,11 +73,11 @@ class Database:
         finally:
             self._leave(task)
         if not task.done() or task.cancelled():
-            raise self._unavailable(verb, f"no answer within {self._answer_within:g} s")
+            raise self._unavailable(verb, no_answer(self._answer_within))
         try:
             return task.result()
         except _FOREIGN as error:
-            raise self._unavailable(verb, _reason(error)) from error
+            raise self._unavailable(verb, trouble(error, self.address)) from error
 
     def _leave(self, task: asyncio.Task[Any]) -> None:
         if not task.done():
@@ -140,11 +141,8 @@ class Database:
                 lost = error
         raise lost
 
-    def _unavailable(self, verb: str, why: str) -> JournalUnavailable:
-        return JournalUnavailable(
-            f"the journal did not answer ({verb}): {self.address.shown}: {why}",
-            "see that the database runs and that this user may write to it; canary doctor tells more",
-        )
+    def _unavailable(self, verb: str, found: Trouble) -> JournalUnavailable:
+        return JournalUnavailable(f"the journal did not answer ({verb}): {self.address.shown}: {found.why}", found.fix)
 
 
 async def _version(connection: AsyncConnection) -> int | None:
@@ -213,10 +211,3 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _identity(stat: os.stat_result) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, DBAPIError):
-        error = error.orig or error
-    first = str(error).partition("\n")[0]
-    return f"{type(error).__name__}: {first}"

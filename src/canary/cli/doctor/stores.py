@@ -15,6 +15,7 @@ from canary.cli.store import WallClock
 from canary.errors import JournalUnavailable
 from canary.journal.keys import FILE, MAKE, SETTING, key_origin
 from canary.journal.neighbours import holds_prefect, same_server
+from canary.journal.soundness import damage
 from canary.journal.spool import Spool
 from canary.journal.store import SqlJournal
 from canary.journal.vault import open_vault
@@ -22,6 +23,8 @@ from canary.settings import Settings
 
 WITHIN = 8.0
 """Seconds for one look; the journal itself answers or gives up within two a verb."""
+CHECKED_WITHIN = 4.0
+"""Seconds for SQLite to go through its file."""
 ALONE_FOR = 30.0
 """Seconds without a conductor after which a guard that looks every second would have acted."""
 _GUARD = "run one a journal, away from the workers: canary guard, or deployments/canary-guard.service"
@@ -57,7 +60,12 @@ async def _journal(journal: SqlJournal) -> Finding:
         known = len(await journal.rollouts())
     except JournalUnavailable as error:
         return Finding("journal", "missing", error.what, "see that the database runs, and what CANARY_JOURNAL_URL says")
-    return Finding("journal", "ok", f"{journal.database.address.shown} answers; rollouts in it: {known}")
+    shown, file = journal.database.address.shown, journal.database.address.file
+    if broken := await asyncio.to_thread(damage, file, CHECKED_WITHIN) if file else "":
+        keep = "stop what uses it, keep what can be read (canary journal export FILE), and restore it from a backup"
+        return Finding("journal", "missing", f"{shown} is damaged: {broken}", keep)
+    unchecked = " (too large to be checked here)" if broken is None else ""
+    return Finding("journal", "ok", f"{shown} answers{unchecked}; rollouts in it: {known}")
 
 
 async def _place(journal: SqlJournal) -> Finding:
