@@ -12,14 +12,19 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from canary.errors import Conflict, JournalUnavailable
 from canary.journal.neighbours import PREFECTS, holds_prefect
+from canary.journal.revision import HEAD, TABLE
 from canary.journal.store import SqlJournal
+from canary.journal.tables import metadata
 from canary.journal.vault import SqlVault
 from canary.ports import Journal, Vault
 from canary.testing.journal_conformance import JournalConformance, VaultConformance, entry, numbers
@@ -98,6 +103,38 @@ async def test_first_opens_at_once(server: Server) -> None:
     assert [type(outcome) for outcome in outcomes].count(Conflict) == 7
     assert len(await journals[0].read("r1")) == 1
     await asyncio.gather(*(journal.close() for journal in journals))
+
+
+def differences(sync: Connection) -> list[Any]:
+    """Between the tables that the revisions leave and those that the program asks."""
+    ours = lambda thing, name, kind, *_: kind != "table" or name in metadata.tables  # noqa: E731
+    options = {"version_table": TABLE.name, "compare_type": True, "include_object": ours}
+    return list(compare_metadata(MigrationContext.configure(sync, opts=options), metadata))
+
+
+async def test_a_journal_from_before_revisions_is_brought_up_beside_prefects(server: Server) -> None:
+    """Eight programs start at once at a journal that counts no revisions, in a database with a revision of Prefect's:
+    theirs stays, ours is counted, no entry is lost, and the tables are those that the program asks."""
+    url = server.url()
+    first = SqlJournal(url)
+    await first.append("r1", 0, [entry(1)])
+
+    async def age(connection: AsyncConnection) -> None:
+        for change in ("CREATE TABLE alembic_version (version_num text)", "INSERT INTO alembic_version VALUES ('p1')"):
+            await connection.execute(text(change))
+        await connection.execute(text(f"DROP TABLE {TABLE.name}"))
+
+    await first.database.write("age", age)
+    journals = [SqlJournal(url, answer_within=10) for _ in range(8)]
+    assert [numbers(found) for found in await asyncio.gather(*(each.read("r1") for each in journals))] == [[1]] * 8
+
+    async def look(connection: AsyncConnection) -> tuple[list[Any], ...]:
+        revisions = await connection.execute(text(f"SELECT version_num FROM {TABLE.name}"))
+        theirs = await connection.execute(text("SELECT version_num FROM alembic_version"))
+        return [*revisions.scalars()], [*theirs.scalars()], await connection.run_sync(differences)
+
+    assert await first.database.read("look", look) == ([HEAD], ["p1"], [])
+    await asyncio.gather(*(each.close() for each in [first, *journals]))
 
 
 async def test_a_restarted_server_is_found_again(server: Server, postgres: SqlJournal) -> None:
