@@ -20,14 +20,16 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from canary.errors import Conflict, JournalUnavailable
+from canary.errors import BadUsage, Conflict, JournalUnavailable
+from canary.journal.exporting import export
+from canary.journal.importing import take_in
 from canary.journal.neighbours import PREFECTS, holds_prefect
 from canary.journal.revision import HEAD, TABLE
 from canary.journal.store import SqlJournal
 from canary.journal.tables import metadata
 from canary.journal.vault import SqlVault
 from canary.ports import Journal, Vault
-from canary.testing.journal_conformance import JournalConformance, VaultConformance, entry, numbers
+from canary.testing.journal_conformance import LEASE, NOW, JournalConformance, VaultConformance, entry, numbers
 
 DATABASES = count()
 
@@ -147,6 +149,24 @@ async def test_a_restarted_server_is_found_again(server: Server, postgres: SqlJo
     assert time.monotonic() - began < 5
     server.start()
     assert numbers(await postgres.read("r1")) == [1]
+
+
+async def test_a_journal_moves_to_postgres_and_back(postgres: SqlJournal, tmp_path: Path) -> None:
+    """A team that outgrows its SQLite file takes every entry along, and could go back; a second import is refused."""
+    first, last = (SqlJournal(f"sqlite:///{tmp_path}/{name}.db") for name in ("first", "last"))
+    lock = await first.take("docs", "r1", "host:1", NOW, LEASE)
+    await first.append("r1", 0, [entry(n, text="ü✓\ud800\u0000") for n in range(250)], lock)
+    await first.release(lock)
+    await export(first, tmp_path / "one.jsonl")
+    await take_in(postgres, tmp_path / "one.jsonl")
+    with pytest.raises(BadUsage, match="in this journal already"):
+        await take_in(postgres, tmp_path / "one.jsonl")
+    await export(postgres, tmp_path / "two.jsonl")
+    await take_in(last, tmp_path / "two.jsonl")
+    assert list(await last.read("r1")) == list(await postgres.read("r1")) == list(await first.read("r1"))
+    assert (tmp_path / "one.jsonl").read_text() == (tmp_path / "two.jsonl").read_text()
+    assert (await postgres.take("docs", "r2", "host:1", NOW, LEASE)).epoch == 2
+    await asyncio.gather(first.close(), last.close())
 
 
 @pytest.mark.parametrize(
