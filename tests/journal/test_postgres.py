@@ -189,6 +189,18 @@ async def test_what_the_server_reports_is_said(postgres: SqlJournal, state: str,
     assert numbers(await postgres.read("r1")) == [1]
 
 
+async def test_sealing_and_rotating_at_once_leaves_all_under_the_new_key(postgres: SqlJournal) -> None:
+    """Conductors that hold both keys seal while it rotates: nothing is lost, and the new key opens everything."""
+    old, new = "MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=", "MjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjI="
+    before, both = SqlVault(postgres.database, [old]), SqlVault(postgres.database, [new, old])
+    for number in range(5):
+        await before.seal(f"r{number}", {"b/b": {"n": number}})
+    seals = (both.seal(f"r{number}", {"b/b": {"n": 10 + number}}) for number in range(3))
+    await asyncio.gather(both.rotate(), *seals, both.rotate())
+    opened = [await SqlVault(postgres.database, [new]).open(f"r{number}") for number in range(5)]
+    assert [each["b/b"]["n"] for each in opened] == [10, 11, 12, 3, 4]
+
+
 async def test_prefects_tables_are_seen_in_any_schema(server: Server, postgres: SqlJournal) -> None:
     """Prefect keeps its tables where its own settings say; one database is one database."""
     assert not await holds_prefect(postgres)
