@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from canary.errors import BadUsage, JournalUnavailable
 from canary.journal.address import FIX, Address, address
 from canary.journal.files import make_once
+from canary.journal.place import kernel, see_it_is_local, see_nobody_elsewhere
 from canary.journal.revision import bring_up, is_current
 from canary.journal.trouble import Trouble, no_answer, trouble
 
@@ -35,11 +36,13 @@ class Database:
 
     `read` and `write` raise JournalUnavailable after `answer_within` seconds at the latest. What was being
     written then may have been stored or not: only reading tells. The first verb brings the tables to this
-    program's revision, and raises BadUsage for a newer one.
+    program's revision, and raises BadUsage for a newer one, and for a SQLite file that other hosts use. `here` is the
+    kernel that a SQLite file is used under, once it is open.
     """
 
     def __init__(self, url: str, answer_within: float = ANSWER_WITHIN) -> None:
         self.address = address(url)
+        self.here: str | None = None
         self._answer_within = answer_within
         self._engine = _engine(self.address, answer_within)
         self._writer = self._engine.execution_options(canary_writes=True)
@@ -63,8 +66,11 @@ class Database:
         self._closed = True
         if self._late:
             await asyncio.wait(self._late, timeout=self._answer_within)
-        for task in self._late:
-            task.cancel()
+        if self._late:
+            # Only bringing the tables up is not cancelled yet; it gives its connection back.
+            for task in self._late:
+                task.cancel()
+            await asyncio.wait(self._late, timeout=self._answer_within)
         closing = asyncio.ensure_future(self._engine.dispose())
         await asyncio.wait({closing}, timeout=self._answer_within)
 
@@ -122,6 +128,8 @@ class Database:
 
     async def _prepare(self) -> None:
         if self.address.file:
+            see_it_is_local(self.address.file)
+            self.here = kernel()
             make_once(self.address.file, _empty_sqlite)
             _see_it_opens(self.address.file)
             self._identity = _identity(os.stat(self.address.file))
@@ -129,6 +137,9 @@ class Database:
             current = await is_current(connection, self.address.shown)
         if not current:
             await self._bring_up()
+        if self.here:
+            async with self._engine.begin() as connection:
+                await see_nobody_elsewhere(connection, self.here)
 
     async def _bring_up(self) -> None:
         # It may take longer than a verb has: it goes on meanwhile, and the next verb finds it done.

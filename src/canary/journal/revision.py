@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from canary.errors import BadUsage
 from canary.journal.tables import schema
 
-KNOWN = ("0001",)
+KNOWN = ("0001", "0002")
 """Every revision in migrations/versions, oldest first: known without importing alembic."""
 HEAD = KNOWN[-1]
 TABLE = table("canary_revision", column("version_num"))

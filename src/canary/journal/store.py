@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from canary.journal.codec import decode, encode, hole
 from canary.journal.database import ANSWER_WITHIN, Database
 from canary.journal.fencing import FREED, Row, conflict, held, lost, taken
+from canary.journal.place import see_nobody_elsewhere, sign
 from canary.journal.tables import events, locks, plans, rollouts
 from canary.ports import Entry, Lock, NewEntry, StoredPlan
 from canary.settings import Settings
@@ -103,6 +104,8 @@ class SqlJournal:
         wanted = Lock(service, rollout, 0, holder, now + lease)
 
         async def work(connection: AsyncConnection) -> Lock:
+            if self.database.here:
+                await see_nobody_elsewhere(connection, self.database.here)
             row = await _row(connection, service)
             lock = taken(row, wanted, now)
             values = {
@@ -115,6 +118,8 @@ class SqlJournal:
                 await connection.execute(insert(locks), {"service": service, **values})
             else:
                 await connection.execute(update(locks).where(locks.c.service == service).values(values))
+            if self.database.here:
+                await sign(connection, lock, self.database.here)
             return lock
 
         return await self.database.write("take", work)

@@ -50,6 +50,16 @@ locks = Table(
     Column("lease_until", Double, nullable=False),
 )
 
+kernels = Table(
+    "canary_kernels",
+    metadata,
+    Column("service", String, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("kernel", String, nullable=False),
+)
+"""SQLite alone: under which kernel the service's lock was taken with that epoch. Of another epoch it says nothing: an
+older program took it."""
+
 vault = Table(
     "canary_vault",
     metadata,
