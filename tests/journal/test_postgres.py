@@ -124,7 +124,7 @@ async def test_a_journal_from_before_revisions_is_brought_up_beside_prefects(ser
     async def age(connection: AsyncConnection) -> None:
         for change in ("CREATE TABLE alembic_version (version_num text)", "INSERT INTO alembic_version VALUES ('p1')"):
             await connection.execute(text(change))
-        await connection.execute(text(f"DROP TABLE {TABLE.name}"))
+        await connection.execute(text(f"DROP TABLE {TABLE.name}, canary_kernels"))
 
     await first.database.write("age", age)
     journals = [SqlJournal(url, answer_within=10) for _ in range(8)]
