@@ -157,6 +157,22 @@ async def test_a_journal_in_prefects_database_is_a_warning(env: dict[str, str]) 
     assert "database that Prefect uses" in (await look(env))["journal's place"].detail
 
 
+@pytest.mark.parametrize(
+    ("api", "standing"),
+    [
+        ("https://prefect.example/api", "warning"),
+        ("http://127.0.0.1:4200/api", "ok"),
+        ("http://localhost:4200/api", "ok"),
+    ],
+)
+async def test_a_file_that_workers_may_not_see_is_a_warning(env: dict[str, str], api: str, standing: str) -> None:
+    """Prefect is on another host, and so may its workers be: a SQLite journal is seen from here alone."""
+    with temporary_settings({PREFECT_API_URL: api}):
+        found = (await look(env))["journal's place"]
+    assert found.standing == standing
+    assert ("prefect.example" in found.detail) == (standing == "warning")
+
+
 async def test_lines_in_the_spool_are_missing_from_the_journal(env: dict[str, str]) -> None:
     """Named by rollout and number, with the command that appends them."""
     Spool(Settings.from_env(env).spool).add("phase1-1", [NewEntry(1.0, "abort_asked", {})] * 2)

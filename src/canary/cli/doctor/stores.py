@@ -6,6 +6,7 @@ import asyncio
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from prefect.settings import get_current_settings
@@ -21,6 +22,7 @@ from canary.journal.store import SqlJournal
 from canary.journal.vault import open_vault
 from canary.settings import Settings
 
+HERE = (None, "localhost", "127.0.0.1", "::1")
 WITHIN = 8.0
 """Seconds for one look; the journal itself answers or gives up within two a verb."""
 CHECKED_WITHIN = 4.0
@@ -75,6 +77,12 @@ async def _place(journal: SqlJournal) -> Finding:
         return Finding("journal's place", "warning", "the journal is in the database that Prefect uses", move)
     if theirs and same_server(journal.database.address, theirs.get_secret_value()):
         return Finding("journal's place", "warning", "the journal is on the database server that Prefect uses", move)
+    api = urlsplit(get_current_settings().api.url or "").hostname
+    if journal.database.address.file and api not in HERE:
+        found = f"the journal is a file on this host, and Prefect's API is on {api}: a worker elsewhere cannot see it"
+        return Finding(
+            "journal's place", "warning", found, "set CANARY_JOURNAL_URL to a Postgres, or run all of it here"
+        )
     return Finding("journal's place", "ok", "apart from Prefect's tables")
 
 
