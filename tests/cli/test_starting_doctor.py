@@ -118,6 +118,26 @@ async def test_a_journal_that_is_away_is_one_finding_without_its_password(env: d
     assert HIDDEN not in f"{found}"
 
 
+def garble(file: Path, table: str) -> None:
+    """Overwrites the table's first page."""
+    with closing(sqlite3.connect(file)) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [table]).fetchone()
+    content = bytearray(file.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = b"?" * 4096
+    file.write_bytes(content)
+
+
+async def test_a_damaged_journal_is_found_before_anything_reads_it(env: dict[str, str]) -> None:
+    """A page that no verb has met yet: the doctor goes through all of them, and says what can be done."""
+    assert (await look(env))["journal"].standing == "ok"
+    file = Path(env["CANARY_HOME"], "data", "journal.db")
+    garble(file, "canary_vault")
+    found = (await look(env))["journal"]
+    assert found.standing == "missing"
+    assert f"{file} is damaged" in found.detail
+    assert "restore it from a backup" in found.fix
+
+
 def test_a_journal_url_that_is_none_does_not_end_the_look(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The setting is named, and Prefect is looked at all the same."""
     monkeypatch.setenv("CANARY_JOURNAL_URL", f"mysql://u:{HIDDEN}@h/d")
@@ -135,6 +155,22 @@ async def test_a_journal_in_prefects_database_is_a_warning(env: dict[str, str]) 
         for table in PREFECTS:
             database.execute(f"create table {table} (id integer)")
     assert "database that Prefect uses" in (await look(env))["journal's place"].detail
+
+
+@pytest.mark.parametrize(
+    ("api", "standing"),
+    [
+        ("https://prefect.example/api", "warning"),
+        ("http://127.0.0.1:4200/api", "ok"),
+        ("http://localhost:4200/api", "ok"),
+    ],
+)
+async def test_a_file_that_workers_may_not_see_is_a_warning(env: dict[str, str], api: str, standing: str) -> None:
+    """Prefect is on another host, and so may its workers be: a SQLite journal is seen from here alone."""
+    with temporary_settings({PREFECT_API_URL: api}):
+        found = (await look(env))["journal's place"]
+    assert found.standing == standing
+    assert ("prefect.example" in found.detail) == (standing == "warning")
 
 
 async def test_lines_in_the_spool_are_missing_from_the_journal(env: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from canary.errors import BadUsage, JournalError, JournalUnavailable
+from canary.errors import JournalError, JournalUnavailable
 from canary.journal.store import SqlJournal
 from canary.testing.journal_conformance import entry, numbers
 
@@ -171,16 +171,6 @@ async def test_a_closed_journal_says_so(opened: SqlJournal) -> None:
     await opened.close()
     with pytest.raises(JournalUnavailable, match="closed"):
         await opened.read("r1")
-
-
-async def test_a_newer_schema_is_refused(opened: SqlJournal, outside: sqlite3.Connection, file: Path) -> None:
-    """A journal of a newer program is left alone, and both numbers are named."""
-    outside.execute("UPDATE canary_schema SET version = 7")
-    later = SqlJournal(f"sqlite:///{file}")
-    with pytest.raises(BadUsage, match=r"schema 7; this program knows 1"):
-        await later.append("r1", 1, [entry(2)])
-    await later.close()
-    assert numbers(await opened.read("r1")) == [1]
 
 
 async def test_a_tampered_entry_is_named(opened: SqlJournal, outside: sqlite3.Connection) -> None:

@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from canary.errors import JournalUnavailable, VaultError
 from canary.journal.keys import vault_keys
 from canary.journal.store import SqlJournal
-from canary.journal.vault import SqlVault, open_vault
+from canary.journal.vault import Rotated, SqlVault, open_vault
 
 OLD, NEW, OTHER = (urlsafe_b64encode(name * 32).decode() for name in (b"1", b"2", b"3"))
 FIELDS = {"fly/api": {"token": "s3cret-t0ken"}}
@@ -35,6 +35,40 @@ async def test_keys_are_rotated(sqlite: SqlJournal) -> None:
     assert await vault(sqlite, NEW).open("new") == FIELDS
     with pytest.raises(VaultError, match=r"rollout new(.|\n)*CANARY_VAULT_KEY"):
         await vault(sqlite, OLD).open("new")
+
+
+async def test_rotation_seals_everything_under_the_newest_key(sqlite: SqlJournal) -> None:
+    """Whatever key it was under, the new one alone opens it afterwards, and the old one no more; twice is once."""
+    await vault(sqlite, OLD).seal("r1", FIELDS)
+    await vault(sqlite, OTHER).seal("r2", {"slack/sre": {"url": "x"}})
+    for _ in range(2):
+        assert await vault(sqlite, NEW, OLD, OTHER).rotate() == Rotated(("r1", "r2"), ())
+        assert await vault(sqlite, NEW).open("r1") == FIELDS
+        assert await vault(sqlite, NEW).open("r2") == {"slack/sre": {"url": "x"}}
+    with pytest.raises(VaultError, match="rollout r1"):
+        await vault(sqlite, OLD).open("r1")
+
+
+async def test_a_lost_key_is_said_and_loses_nothing_more(sqlite: SqlJournal) -> None:
+    """What no key given opens is named and left as it was, for the day that its key is found; the rest is rotated."""
+    await vault(sqlite, OTHER).seal("r1", FIELDS)
+    await vault(sqlite, OLD).seal("r2", FIELDS)
+    assert await vault(sqlite, NEW, OLD).rotate() == Rotated(("r2",), ("r1",))
+    assert await vault(sqlite, NEW).open("r2") == FIELDS
+    assert await vault(sqlite, OTHER).open("r1") == FIELDS
+
+
+async def test_a_rotation_that_fails_in_the_middle_changes_nothing(
+    sqlite: SqlJournal, outside: sqlite3.Connection
+) -> None:
+    """It is one transaction: half of the rollouts under a key that is then taken away would be worse than none."""
+    for rollout in ("r1", "r2"):
+        await vault(sqlite, OLD).seal(rollout, FIELDS)
+    fails = "BEGIN SELECT RAISE(ABORT, 'no more'); END"
+    outside.execute(f"CREATE TRIGGER stop BEFORE UPDATE ON canary_vault WHEN new.rollout = 'r2' {fails}")
+    with pytest.raises(JournalUnavailable, match="rotate"):
+        await vault(sqlite, NEW, OLD).rotate()
+    assert [await vault(sqlite, OLD).open(rollout) for rollout in ("r1", "r2")] == [FIELDS, FIELDS]
 
 
 async def test_a_sealed_text_is_bound_to_its_rollout(sqlite: SqlJournal, outside: sqlite3.Connection) -> None:

@@ -1,30 +1,21 @@
-"""`canary status` and `canary journal`: what is going on, and what happened. Neither needs Prefect."""
+"""`canary status`: what is going on. It does not need Prefect."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from canary.ports import Entry
     from canary.rollout.state import State
     from canary.rollout.view import View
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Rollout = Annotated[str, typer.Argument(metavar="ID", help="The rollout: canary status lists them.")]
-
-
-def journal(rollout: Rollout, as_json: AsJson = False) -> None:
-    """Everything that happened to a rollout, in order: each intent before its effect, each observation after."""
-    for entry in asyncio.run(_lines(rollout)):
-        typer.echo(_as_json(entry) if as_json else _as_line(entry))
 
 
 def status(
@@ -46,19 +37,7 @@ def status(
         asyncio.run(_show(rollout, as_json))
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"status": status, "journal": journal}
-
-
-async def _lines(rollout: str) -> Sequence[Entry]:
-    """As they are: a line that this version does not understand is shown like any other."""
-    from canary.cli.store import journal
-    from canary.rollout.people import read_state
-
-    async with journal() as opened:
-        entries = await opened.read(rollout)
-        if not entries:
-            await read_state(opened, rollout)
-        return entries
+COMMANDS: dict[str, Callable[..., None]] = {"status": status}
 
 
 async def _watch(rollout: str, as_json: bool) -> None:
@@ -152,15 +131,3 @@ def details(seen: View) -> dict[str, object]:
         "hold": seen.hold,
         "alerts": [alert.model_dump(mode="json") for alert in seen.alerts],
     }
-
-
-def _as_json(entry: Entry) -> str:
-    at = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds")
-    line = {"seq": entry.seq, "at": at, "epoch": entry.epoch, "type": entry.type, "data": dict(entry.data)}
-    return json.dumps(line, ensure_ascii=False)
-
-
-def _as_line(entry: Entry) -> str:
-    at = datetime.fromtimestamp(entry.at, UTC).strftime("%H:%M:%S.%f")[:-3]
-    data = json.dumps(dict(entry.data), ensure_ascii=False)
-    return f"{entry.seq:5} {at} {entry.epoch:3} {entry.type:20} {data if len(data) <= 160 else data[:159] + '…'}"

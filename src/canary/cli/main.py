@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from canary.cli import decisions, local, looking, plan, review, running, sandbox, starting
+from canary.cli import decisions, journal, local, looking, plan, review, running, sandbox, starting, vault
 
 app = typer.Typer(
     name="canary",
@@ -18,7 +18,14 @@ app = typer.Typer(
     # Help in plain text: to draw it with rich takes longer than all the rest.
     rich_markup_mode=None,
 )
-for group_name, group in {"plan": plan.app, "sandbox": sandbox.app, "blocks": starting.blocks}.items():
+GROUPS = {
+    "plan": plan.app,
+    "sandbox": sandbox.app,
+    "blocks": starting.blocks,
+    "journal": journal.app,
+    "vault": vault.app,
+}
+for group_name, group in GROUPS.items():
     group.rich_markup_mode = None
     app.add_typer(group, name=group_name)
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -28,11 +28,15 @@ class WallClock:
 
 
 @asynccontextmanager
-async def journal() -> AsyncIterator[SqlJournal]:
-    """Open until the end of the block. Raises BadUsage for a wrong setting."""
-    from canary.journal.store import open_journal
+async def journal(within: float | None = None) -> AsyncIterator[SqlJournal]:
+    """Open until the end of the block; each verb has `within` seconds, or the usual ones.
 
-    opened = open_journal(env=os.environ)
+    Raises BadUsage for a wrong setting.
+    """
+    from canary.journal.store import SqlJournal, open_journal
+    from canary.settings import Settings
+
+    opened = SqlJournal(Settings.from_env(os.environ).journal_url, answer_within=within) if within else open_journal()
     try:
         yield opened
     finally:

@@ -53,9 +53,17 @@ def decode(rollout: str, seq: int, text: str) -> dict[str, Any]:
         data = None
     if isinstance(data, dict):
         return data
-    raise JournalError(
-        f"entry {seq} of rollout {rollout} is not a JSON object: the journal was changed by something else",
-        "restore the journal's database from a backup",
+    raise _damaged(f"entry {seq} of rollout {rollout} is not a JSON object")
+
+
+def hole(rollout: str, seq: int) -> JournalError:
+    """The error of a journal in which an entry is missing before others."""
+    return _damaged(f"entry {seq} of rollout {rollout} is missing")
+
+
+def _damaged(what: str) -> JournalError:
+    return JournalError(
+        f"{what}: the journal was changed by something else", "restore the journal's database from a backup"
     )
 
 

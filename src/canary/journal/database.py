@@ -10,14 +10,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event, insert, inspect, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from canary.errors import BadUsage, JournalUnavailable
 from canary.journal.address import FIX, Address, address
 from canary.journal.files import make_once
-from canary.journal.tables import VERSION, metadata, schema
+from canary.journal.place import kernel, see_it_is_local, see_nobody_elsewhere
+from canary.journal.revision import bring_up, is_current
+from canary.journal.trouble import Trouble, no_answer, trouble
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
@@ -33,12 +35,14 @@ class Database:
     """Transactions on one database, for one event loop; opened by its first verb.
 
     `read` and `write` raise JournalUnavailable after `answer_within` seconds at the latest. What was being
-    written then may have been stored or not: only reading tells. The first verb raises BadUsage for a schema
-    newer than this code.
+    written then may have been stored or not: only reading tells. The first verb brings the tables to this
+    program's revision, and raises BadUsage for a newer one, and for a SQLite file that other hosts use. `here` is the
+    kernel that a SQLite file is used under, once it is open.
     """
 
     def __init__(self, url: str, answer_within: float = ANSWER_WITHIN) -> None:
         self.address = address(url)
+        self.here: str | None = None
         self._answer_within = answer_within
         self._engine = _engine(self.address, answer_within)
         self._writer = self._engine.execution_options(canary_writes=True)
@@ -47,6 +51,7 @@ class Database:
         self._identity: tuple[int, int] | None = None
         self._prepared = False
         self._closed = False
+        self._coming: asyncio.Task[None] | None = None
         self._late: set[asyncio.Task[Any]] = set()
 
     async def read(self, verb: str, work: Work[T]) -> T:
@@ -61,6 +66,11 @@ class Database:
         self._closed = True
         if self._late:
             await asyncio.wait(self._late, timeout=self._answer_within)
+        if self._late:
+            # Only bringing the tables up is not cancelled yet; it gives its connection back.
+            for task in self._late:
+                task.cancel()
+            await asyncio.wait(self._late, timeout=self._answer_within)
         closing = asyncio.ensure_future(self._engine.dispose())
         await asyncio.wait({closing}, timeout=self._answer_within)
 
@@ -72,11 +82,11 @@ class Database:
         finally:
             self._leave(task)
         if not task.done() or task.cancelled():
-            raise self._unavailable(verb, f"no answer within {self._answer_within:g} s")
+            raise self._unavailable(verb, no_answer(self._answer_within))
         try:
             return task.result()
         except _FOREIGN as error:
-            raise self._unavailable(verb, _reason(error)) from error
+            raise self._unavailable(verb, trouble(error, self.address)) from error
 
     def _leave(self, task: asyncio.Task[Any]) -> None:
         if not task.done():
@@ -118,51 +128,29 @@ class Database:
 
     async def _prepare(self) -> None:
         if self.address.file:
+            see_it_is_local(self.address.file)
+            self.here = kernel()
             make_once(self.address.file, _empty_sqlite)
             _see_it_opens(self.address.file)
             self._identity = _identity(os.stat(self.address.file))
         async with self._engine.begin() as connection:
-            known = await _version(connection)
-        if known is None:
-            known = await self._create()
-        if known > VERSION:
-            raise BadUsage(
-                f"the journal {self.address.shown} has schema {known}; this program knows {VERSION}",
-                "use the version of prefect-canary that wrote it, or a newer one",
-            )
+            current = await is_current(connection, self.address.shown)
+        if not current:
+            await self._bring_up()
+        if self.here:
+            async with self._engine.begin() as connection:
+                await see_nobody_elsewhere(connection, self.here)
 
-    async def _create(self) -> int:
-        for _ in range(_RACES):
-            try:
-                return await self._transact(_tables)
-            # Postgres says so when another process creates the same table at the same time.
-            except (IntegrityError, ProgrammingError) as error:
-                lost = error
-        raise lost
+    async def _bring_up(self) -> None:
+        # It may take longer than a verb has: it goes on meanwhile, and the next verb finds it done.
+        if self._coming is None or self._coming.done():
+            self._coming = asyncio.ensure_future(self._transact(lambda each: bring_up(each, self.address.shown)))
+            self._late.add(self._coming)
+            self._coming.add_done_callback(self._forget)
+        await asyncio.shield(self._coming)
 
-    def _unavailable(self, verb: str, why: str) -> JournalUnavailable:
-        return JournalUnavailable(
-            f"the journal did not answer ({verb}): {self.address.shown}: {why}",
-            "see that the database runs and that this user may write to it; canary doctor tells more",
-        )
-
-
-async def _version(connection: AsyncConnection) -> int | None:
-    def there(sync: Connection) -> bool:
-        return inspect(sync).has_table(schema.name)
-
-    if not await connection.run_sync(there):
-        return None
-    version: int | None = await connection.scalar(select(schema.c.version))
-    return version
-
-
-async def _tables(connection: AsyncConnection) -> int:
-    known = await _version(connection)
-    if known is None:
-        await connection.run_sync(metadata.create_all)
-        await connection.execute(insert(schema), {"version": VERSION})
-    return known or VERSION
+    def _unavailable(self, verb: str, found: Trouble) -> JournalUnavailable:
+        return JournalUnavailable(f"the journal did not answer ({verb}): {self.address.shown}: {found.why}", found.fix)
 
 
 def _engine(where: Address, answer_within: float) -> AsyncEngine:
@@ -213,10 +201,3 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _identity(stat: os.stat_result) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, DBAPIError):
-        error = error.orig or error
-    first = str(error).partition("\n")[0]
-    return f"{type(error).__name__}: {first}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkstemp
+from typing import TextIO
 
 
 def private_folder(folder: Path) -> Path:
@@ -37,6 +38,26 @@ def make_once(file: Path, fill: Callable[[Path], None]) -> None:
         return
     finally:
         draft.unlink()
+    fsync_folder(file.parent)
+
+
+@contextmanager
+def appearing(file: Path) -> Iterator[TextIO]:
+    """A text file to write, mode 0600, in ASCII; it appears whole at the end, and not at all after an error.
+
+    Raises OSError; FileExistsError when there is a file of that name.
+    """
+    if file.exists():
+        raise FileExistsError(file)
+    descriptor, name = mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with open(descriptor, "w", encoding="ascii") as written:
+            yield written
+            written.flush()
+            os.fsync(descriptor)
+        os.link(name, file)
+    finally:
+        os.unlink(name)
     fsync_folder(file.parent)
 
 

@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, Update, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from canary.journal.codec import decode, encode
+from canary.journal.codec import decode, encode, hole
 from canary.journal.database import ANSWER_WITHIN, Database
 from canary.journal.fencing import FREED, Row, conflict, held, lost, taken
+from canary.journal.place import see_nobody_elsewhere, sign
 from canary.journal.tables import events, locks, plans, rollouts
 from canary.ports import BACKTESTS, Entry, Lock, NewEntry, StoredPlan
 from canary.settings import Settings
@@ -59,21 +60,23 @@ class SqlJournal:
                 await connection.execute(insert(events), rows)
 
         await self.database.write("append", work)
-        return tuple(_entry(row) for row in rows)
+        return tuple(_entry(row, row["seq"]) for row in rows)
 
     async def read(self, rollout: str, after: int = 0) -> Sequence[Entry]:
-        return tuple(_entry(row) for row in await self._rows("read", _behind(rollout, after)))
+        """See the port. Raises JournalError for a journal with a hole."""
+        rows = await self._rows("read", _behind(rollout, after))
+        return tuple(_entry(row, seq) for seq, row in enumerate(rows, after + 1))
 
     async def lines(self, rollout: str, after: int = 0) -> AsyncIterator[Entry]:
         """See the port. Each page has the time of a verb; its lines are decoded as they are asked for: thousands of
         them at once would keep the garbage collector busy for longer than the decoding takes."""
         while True:
             rows = await self._rows("lines", _behind(rollout, after).limit(PAGE))
-            for row in rows:
-                yield _entry(row)
+            for seq, row in enumerate(rows, after + 1):
+                yield _entry(row, seq)
             if len(rows) < PAGE:
                 return
-            after = rows[-1]["seq"]
+            after += PAGE
 
     async def rollouts(self) -> Sequence[str]:
         known = select(rollouts).where(~rollouts.c.id.startswith(BACKTESTS)).order_by(rollouts.c.number.desc())
@@ -102,6 +105,8 @@ class SqlJournal:
         wanted = Lock(service, rollout, 0, holder, now + lease)
 
         async def work(connection: AsyncConnection) -> Lock:
+            if self.database.here:
+                await see_nobody_elsewhere(connection, self.database.here)
             row = await _row(connection, service)
             lock = taken(row, wanted, now)
             values = {
@@ -114,6 +119,8 @@ class SqlJournal:
                 await connection.execute(insert(locks), {"service": service, **values})
             else:
                 await connection.execute(update(locks).where(locks.c.service == service).values(values))
+            if self.database.here:
+                await sign(connection, lock, self.database.here)
             return lock
 
         return await self.database.write("take", work)
@@ -182,7 +189,9 @@ def _event(rollout: str, seq: int, epoch: int, new: NewEntry) -> dict[str, Any]:
     return {"rollout": rollout, "seq": seq, "at": new.at, "epoch": epoch, "type": new.type, "data": data}
 
 
-def _entry(row: Mapping[str, Any] | RowMapping) -> Entry:
+def _entry(row: Mapping[str, Any] | RowMapping, seq: int) -> Entry:
+    if row["seq"] != seq:
+        raise hole(row["rollout"], seq)
     data = decode(row["rollout"], row["seq"], row["data"])
     return Entry(row["rollout"], row["seq"], row["at"], row["epoch"], row["type"], data)
 

@@ -1,15 +1,16 @@
-"""The tables. Their names carry a prefix: Prefect, in the same Postgres, has an `events` of its own."""
+"""The tables, as the newest revision in migrations/versions leaves them.
+
+Their names carry a prefix: Prefect, in the same Postgres, has an `events` of its own."""
 
 from __future__ import annotations
 
 from sqlalchemy import Column, Double, ForeignKey, Integer, MetaData, String, Table, Text
 
-VERSION = 1
-"""The schema this code writes. A database with a higher one is refused."""
-
 metadata = MetaData()
 
 schema = Table("canary_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+"""Read by programs from before revisions were counted: they refuse more than 1, so a revision that they must not write
+to raises it."""
 
 plans = Table(
     "canary_plans",
@@ -48,6 +49,16 @@ locks = Table(
     Column("holder", String, nullable=False),
     Column("lease_until", Double, nullable=False),
 )
+
+kernels = Table(
+    "canary_kernels",
+    metadata,
+    Column("service", String, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("kernel", String, nullable=False),
+)
+"""SQLite alone: under which kernel the service's lock was taken with that epoch. Of another epoch it says nothing: an
+older program took it."""
 
 vault = Table(
     "canary_vault",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.fernet import InvalidToken
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from canary.journal.database import Database
@@ -20,6 +21,14 @@ from canary.journal.tables import vault
 def open_vault(journal: SqlJournal, home: Path | None = None, env: Mapping[str, str] = os.environ) -> SqlVault:
     """The vault in the journal's database, under the keys of `vault_keys`. Raises VaultError."""
     return SqlVault(journal.database, vault_keys(home, journal.database.address.file, env))
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """Rollouts by their ids: `sealed` under the newest key now; `lost`: none of the keys given opens what is there."""
+
+    sealed: tuple[str, ...]
+    lost: tuple[str, ...]
 
 
 class SqlVault:
@@ -59,3 +68,27 @@ class SqlVault:
             await connection.execute(delete(vault).where(vault.c.rollout == rollout))
 
         await self._database.write("drop", work)
+
+    async def rotate(self) -> Rotated:
+        """Seal everything anew under the first key; then the others may be forgotten. What no key opens stays."""
+
+        async def work(connection: AsyncConnection) -> Rotated:
+            rows = (
+                (await connection.execute(select(vault).order_by(vault.c.rollout).with_for_update())).mappings().all()
+            )
+            again = {row["rollout"]: self._resealed(row["sealed"]) for row in rows}
+            for rollout, sealed in again.items():
+                if sealed is not None:
+                    await connection.execute(update(vault).where(vault.c.rollout == rollout).values(sealed=sealed))
+            return Rotated(
+                tuple(rollout for rollout, sealed in again.items() if sealed is not None),
+                tuple(rollout for rollout, sealed in again.items() if sealed is None),
+            )
+
+        return await self._database.write("rotate", work)
+
+    def _resealed(self, sealed: str) -> str | None:
+        try:
+            return self._cipher.rotate(sealed.encode()).decode()
+        except InvalidToken:
+            return None

@@ -345,6 +345,13 @@ class Paged(Event):
     receipts: tuple[Mapping[str, Any], ...]
 
 
+class Posted(Event):
+    """A message that no route delivered. No longer written: journals of the first versions hold it."""
+
+    message: str
+    receipts: tuple[Mapping[str, Any], ...]
+
+
 class ThreadStarted(Event):
     """The rollout's thread on this route begins at `ref`, the route's own name for the place."""
 

@@ -40,7 +40,10 @@ async def unknown(journal: Journal, rollout: str) -> NoReturn:
     """Raises UnknownRollout, naming the newest ones."""
     known = list(await journal.rollouts())[:5]
     newest = f"the newest are: {', '.join(known)}" if known else "this journal has none yet"
-    raise UnknownRollout(f"no rollout {rollout!r} in this journal", f"{newest} (CANARY_JOURNAL_URL says which)")
+    raise UnknownRollout(
+        f"no rollout {rollout!r} in this journal",
+        f"{newest} (CANARY_JOURNAL_URL says which; a SQLite file is seen on one host only, other hosts need Postgres)",
+    )
 
 
 async def enter(journal: Journal, clock: Clock, rollout: str, decision: e.Decision) -> State:

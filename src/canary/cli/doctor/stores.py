@@ -6,6 +6,7 @@ import asyncio
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from prefect.settings import get_current_settings
@@ -15,13 +16,17 @@ from canary.cli.store import WallClock
 from canary.errors import JournalUnavailable
 from canary.journal.keys import FILE, MAKE, SETTING, key_origin
 from canary.journal.neighbours import holds_prefect, same_server
+from canary.journal.soundness import damage
 from canary.journal.spool import Spool
 from canary.journal.store import SqlJournal
 from canary.journal.vault import open_vault
 from canary.settings import Settings
 
+HERE = (None, "localhost", "127.0.0.1", "::1")
 WITHIN = 8.0
 """Seconds for one look; the journal itself answers or gives up within two a verb."""
+CHECKED_WITHIN = 4.0
+"""Seconds for SQLite to go through its file."""
 ALONE_FOR = 30.0
 """Seconds without a conductor after which a guard that looks every second would have acted."""
 _GUARD = "run one a journal, away from the workers: canary guard, or deployments/canary-guard.service"
@@ -57,7 +62,12 @@ async def _journal(journal: SqlJournal) -> Finding:
         known = len(await journal.rollouts())
     except JournalUnavailable as error:
         return Finding("journal", "missing", error.what, "see that the database runs, and what CANARY_JOURNAL_URL says")
-    return Finding("journal", "ok", f"{journal.database.address.shown} answers; rollouts in it: {known}")
+    shown, file = journal.database.address.shown, journal.database.address.file
+    if broken := await asyncio.to_thread(damage, file, CHECKED_WITHIN) if file else "":
+        keep = "stop what uses it, keep what can be read (canary journal export FILE), and restore it from a backup"
+        return Finding("journal", "missing", f"{shown} is damaged: {broken}", keep)
+    unchecked = " (too large to be checked here)" if broken is None else ""
+    return Finding("journal", "ok", f"{shown} answers{unchecked}; rollouts in it: {known}")
 
 
 async def _place(journal: SqlJournal) -> Finding:
@@ -67,6 +77,12 @@ async def _place(journal: SqlJournal) -> Finding:
         return Finding("journal's place", "warning", "the journal is in the database that Prefect uses", move)
     if theirs and same_server(journal.database.address, theirs.get_secret_value()):
         return Finding("journal's place", "warning", "the journal is on the database server that Prefect uses", move)
+    api = urlsplit(get_current_settings().api.url or "").hostname
+    if journal.database.address.file and api not in HERE:
+        found = f"the journal is a file on this host, and Prefect's API is on {api}: a worker elsewhere cannot see it"
+        return Finding(
+            "journal's place", "warning", found, "set CANARY_JOURNAL_URL to a Postgres, or run all of it here"
+        )
     return Finding("journal's place", "ok", "apart from Prefect's tables")
 
 
