@@ -34,6 +34,7 @@ ENDS: dict[str, tuple[str, tuple[str, ...], float, int, int]] = {
     "first-shapes": ("promoted in full", ALL, 0.0, 15, 0),
     "held-and-overridden": ("promoted in full", ALL, 0.0, 28, 0),
     "judged-before-proofs": ("promoted in full", ALL, 0.0, 15, 2),
+    "read-otherwise-after-a-restart": ("promoted in full", ALL, 0.0, 120, 0),
     "rejected": ("rolled_back in canary", CANARY, 0.0, 0, 0),
     "watched-before-alerts": ("promoted in full", ALL, 0.0, 15, 3),
 }
