@@ -19,7 +19,8 @@ from canary.rollout.checks import Checks
 from canary.rollout.closing import Closing
 from canary.rollout.desk import Desk
 from canary.rollout.effects import raise_all, shown
-from canary.rollout.lease import NEW_HOLDER_WAITS, Lease
+from canary.rollout.judging import JudgeOf, judge_of
+from canary.rollout.lease import Lease
 from canary.rollout.pager import Pager
 from canary.rollout.record import RETRY_EVERY, Record
 from canary.rollout.retreat import Retreat
@@ -52,6 +53,7 @@ class Conductor:
         adapters: Adapters,
         vault: Vault,
         closing: Closing,
+        judge_of: JudgeOf = judge_of,
     ) -> None:
         self.plan = plan
         self.record = record
@@ -66,7 +68,7 @@ class Conductor:
         )
         self.pager = Pager(record, self.desk)
         self.retreat = Retreat(plan, record, lease, adapters.targets)
-        self.soak = Soak(plan, record, adapters, self.retreat, self.news)
+        self.soak = Soak(plan, record, adapters, self.retreat, self.news, judge_of)
         self._access: dict[str, Access] = {}
         self._checks: Checks | None = None
 
@@ -240,9 +242,8 @@ class Conductor:
 
     async def _raise(self, share: float) -> None:
         if self.state.takeovers and self.state.rises(share):
-            settled = self.state.took_at + NEW_HOLDER_WAITS
-            if self.clock.now() < settled:
-                return await pause(self.clock, min(NEWS_EVERY, settled - self.clock.now()), self.news)
+            if (left := self.lease.settles_in) > 0:
+                return await pause(self.clock, min(NEWS_EVERY, left), self.news)
         if self.state.tries:
             await pause(self.clock, RAISE_AGAIN_AFTER, self.news)
             if self.news.is_set():
@@ -259,6 +260,7 @@ class Conductor:
             self.lease.lock.epoch,
             self._may_raise,
         )
+        self.retreat.raised_at = self.clock.monotonic()
         return await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))
 
     async def _may_raise(self) -> None:
