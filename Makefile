@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SERVICES := prometheus prometheus-alertmanager chromium postgresql redis-server
 POLICY := /usr/sbin/policy-rc.d
 
-.PHONY: setup demo test bench screenshots docs-examples services lock clean
+.PHONY: setup demo test bench bench-judge bench-judge-full screenshots docs-examples services lock clean
 
 setup: $(STAMP)
 
@@ -49,6 +49,16 @@ bench: setup
 	@for each in startup tick review reaction ui_checks demo starvation; do \
 	  echo "bench.$$each"; $(BIN)/python -m bench.$$each --json bench/results/$$each.json || exit 1; \
 	done
+
+# How often each judge is wrong, and how fast it is right: the headline cells, about 10 minutes on 2 cores.
+bench-judge: setup
+	@rm -f bench/results/judge.json
+	@$(BIN)/python -m bench.judge --cells bench/judge/cells/headline.json --out bench/results/judge.json
+
+# All cells of the protocol, about 5 hours on 2 cores. Stopped and started again, it goes on.
+bench-judge-full: setup
+	@mkdir -p bench/out
+	@$(BIN)/python -m bench.judge --cells bench/judge/cells/full.json --out bench/out/judge-full.json
 
 # Real programs to test against. Debian starts a service as soon as it is installed, on its default port,
 # unless policy-rc.d forbids it: the tests start their own, on free ports.

@@ -22,7 +22,6 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from canary.judge.evidence import Block, Evidence
-from canary.judge.literal import LiteralJudge
 from canary.judge.verdict import Outcome
 from canary.plan.load import load_plan
 from canary.plan.model import Phase, Plan
@@ -31,6 +30,7 @@ from canary.rollout import events as e
 from canary.rollout.adapters import Adapters
 from canary.rollout.conducting import Seat, Start, Stores, begin, conducting, taking
 from canary.rollout.conductor import Conductor
+from canary.rollout.judging import judge_of
 from canary.testing.fakes import (
     FakeBrowser,
     FakeClock,
@@ -86,7 +86,7 @@ def counted(total: float) -> Increment:
 
 def judging(plan: Plan, phase: Phase, runs: int) -> list[float]:
     """Milliseconds of each fold and verdict, over a growing phase."""
-    judge, evidence, found = LiteralJudge(), Evidence(), list[float]()
+    judge, evidence, found = judge_of(plan, phase), Evidence(), list[float]()
     measured, judged = increments(plan, phase), frozenset(plan.judged(phase))
     for at in range(1, runs + 1):
         scrapes = [Scrape(at * BLOCK, measured)]
@@ -136,7 +136,7 @@ async def ticking(plan: Plan, stored: StoredPlan, phase: Phase, runs: int) -> li
     async with taking(stores, "bench") as seat, conducting(seat, fakes) as conductor:
         await soaking(seat, conductor, phase)
         for _ in range(runs):
-            metrics.scrapes[:] = [Scrape(clock.now(), increments(plan, phase))]
+            metrics.scrapes[:] = [Scrape(clock.now() // BLOCK * BLOCK, increments(plan, phase))]
             began = time.perf_counter()
             await conductor.soak.tick()
             found.append(1000 * (time.perf_counter() - began))

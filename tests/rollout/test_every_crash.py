@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,7 +73,14 @@ class _Part:
         async def call(*args: Any) -> Any:
             return await self._life.call(verb, args)
 
-        return call
+        async def each(*args: Any) -> AsyncIterator[Any]:
+            for item in await self._life.call(listed, args):
+                yield item
+
+        async def listed(*args: Any) -> list[Any]:
+            return [item async for item in verb(*args)]
+
+        return each if inspect.isasyncgenfunction(verb) else call
 
 
 async def conduct(world: Any, life: Life) -> None:

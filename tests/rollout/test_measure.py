@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from canary.errors import MeasurementFailed
-from canary.judge.evidence import Block
+from canary.judge.evidence import Block, Evidence
 from canary.plan.load import parse_plan
 from canary.ports import Increment, Scrape
 from canary.rollout import events as e
@@ -139,3 +140,28 @@ async def test_blocks_do_not_depend_on_when_they_were_asked_for(
         return found
 
     assert await asked(gaps) == await asked([sum(gaps)])
+
+
+@pytest.mark.parametrize("changed", [None, 3])
+async def test_what_is_read_again_after_a_restart_is_held_against_the_journal(
+    meter: Meter, metrics: FakeMetrics, clock: FakeClock, changed: int | None
+) -> None:
+    """Equal samples are silent; a block that the source tells otherwise now is named, and its evidence stays."""
+    phase, began = meter.plan.phases[1], clock.now()
+    metrics.scrapes += [Scrape(began + n * 5.0, {"errors": {"canary": Increment(10.0)}}) for n in range(1, 13)]
+    await clock.sleep(60)
+    blocks = await meter.blocks(phase, State("r", phase_since=began), {})
+    evidence = reduce(Evidence.add, blocks, Evidence())
+    if changed is not None:
+        metrics.scrapes[changed] = Scrape(metrics.scrapes[changed].at, {"errors": {"canary": Increment(11.0)}})
+    found = await meter.differing(phase, State("r", soak_since=began, evidence=evidence))
+    assert found == (None if changed is None else e.SamplesDiffer(blocks=(began + 30,), compared=3))
+
+
+async def test_a_source_that_forgot_or_fails_is_held_against_nothing(meter: Meter, metrics: FakeMetrics) -> None:
+    """The built-in scraper of a new process remembers nothing."""
+    evidence = Evidence().add(Block(15.0, {"errors": REQUESTS}, 1)).add(Block(30.0, {"errors": REQUESTS}, 1))
+    state = State("r", evidence=evidence)
+    assert await meter.differing(meter.plan.phases[1], state) is None
+    metrics.fails = "away"
+    assert await meter.differing(meter.plan.phases[1], state) is None

@@ -99,7 +99,7 @@ async def test_a_rollback_line_by_line(world: Any, ended: Any) -> None:
     await world.in_canary()
     world.metrics.bad = 0.5
     await ended(task)
-    why = "errors: 150 of 600 canary requests bad (25 %), surely 14.6 % to 40.1 %; '< 1%' is shown to be broken"
+    why = "errors: 150 of 600 canary requests bad (25 %), surely 15 % to 40 %; '< 1%' is shown to be broken"
     assert told(world)[-2:] == [
         f"ROLLING BACK from canary to 1.0.0: {why}",
         f"ROLLED BACK, seen on every target 0s after it began; users met 150 bad requests: {why}",

@@ -1,7 +1,7 @@
 """Latency against the baseline: at bucket edges, where a histogram tells the truth.
 
 A request is bad when it took longer than the edge. "20 % slower" is translated, once, into what that would do to the
-share above each edge: by the baseline's own histogram, log-linear inside a bucket. What was learnt from is not bet
+share above each edge: by the baseline's own histogram, log-normal inside a bucket. What was learnt from is not bet
 on. The translation is an approximation of the stated 20 %, so the edges and what they stand for are shown.
 """
 
@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from canary.judge.block import Tally
 from canary.judge.buckets import quantile_of, whole
 
 LEARNT_FROM = 500
 """Baseline observations after which the edges are chosen."""
+NORMAL = NormalDist()
 NEAR = (0.50, 0.90, 0.99)
 """Quantiles whose nearest edges are looked at."""
 MOST = 0.98
@@ -60,11 +62,26 @@ def _odds(seen: Tally, edge: float, slower_by: float) -> Iterator[float]:
 
 
 def above_share(seen: Tally, value: float) -> float:
-    """The share of observations above `value`, log-linear inside a bucket (linear in the first one)."""
+    """The share of observations above `value`; between two edges as if they were log-normal there."""
     low, under_low = 0.0, 0.0
     for edge, under in seen.buckets.items():
         if value <= edge:
-            part = math.log(value / low) / math.log(edge / low) if low > 0 else value / edge
-            return 1 - (under_low + part * (under - under_low)) / seen.total
+            return 1 - _inside(value, (low, under_low / seen.total), (edge, under / seen.total))
         low, under_low = edge, under
     return 1 - under_low / seen.total
+
+
+def _inside(value: float, low: tuple[float, float], high: tuple[float, float]) -> float:
+    """The share at or below `value`, from (edge, share) on both sides: a line of normal scores over the logarithm.
+
+    A line of shares instead puts too many just below an edge in the tail: of a log-normal with p95 at 190 ms, an odds
+    ratio of 3.2 for "20 % slower" above 250 ms, where 1.85 is true. Where a side has no score, the line of shares.
+    """
+    (edge, under), (upper, below) = low, high
+    if edge <= 0:
+        return below * value / upper
+    part = math.log(value / edge) / math.log(upper / edge)
+    if not 0 < under < 1 or not 0 < below < 1:
+        return under + part * (below - under)
+    first, last = NORMAL.inv_cdf(under), NORMAL.inv_cdf(below)
+    return NORMAL.cdf(first + part * (last - first))

@@ -7,7 +7,7 @@ same blocks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from canary.judge.block import Block, Tally, gather
 from canary.judge.flow import Flow, Sent
@@ -20,7 +20,7 @@ __all__ = ["Block", "Evidence", "Tally"]
 class Evidence:
     """All blocks of a phase, folded. `add` costs the size of one block, however long the phase.
 
-    trail:    the phase's blocks, oldest first. before: those of earlier phases with users, of the same candidate.
+    trail:    the phase's blocks, oldest first. before: those of each earlier phase with users.
     tallies:  measure → arm → what was counted; an arm that never matched is absent.
     blocks:   blocks folded; `measured` of them held a scrape. `last_at` is the newest one's time.
     """
@@ -32,7 +32,7 @@ class Evidence:
     measured: int = 0
     last_at: float | None = None
     trail: tuple[Block, ...] = ()
-    before: tuple[Block, ...] = ()
+    before: tuple[tuple[Block, ...], ...] = ()
 
     def add(self, block: Block) -> Evidence:
         """With one more block. A block that is not newer than the last is a repetition, and ignored."""
@@ -43,12 +43,12 @@ class Evidence:
         for measure, by_arm in block.increments.items():
             tallies[measure] = gather(dict(tallies.get(measure, {})), by_arm)
             flows[measure] = flows.get(measure, Flow()).add(by_arm, block.share, sent, measured)
-        trail = (*self.trail, block)
+        trail = (*self.trail, replace(block, watched=NOTHING) if block.watched else block)
         return Evidence(tallies, flows, sent, self.blocks + 1, measured, block.at, trail, self.before)
 
     def next_phase(self) -> Evidence:
         """Nothing measured yet, after what this one has."""
-        return Evidence(before=(*self.before, *self.trail))
+        return Evidence(before=(*self.before, self.trail) if self.trail else self.before)
 
     def tally(self, measure: str, arm: Arm) -> Tally | None:
         """None when nothing ever matched."""

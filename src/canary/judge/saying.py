@@ -124,7 +124,7 @@ def _between(rule: Rule, proof: Proof) -> str:
             if isinstance(rule, OfQuantile)
             else ""
         )
-        return f", surely {percent(proof.low)} to {percent(proof.high)}{beyond}"
+        return f", surely {percent(proof.low, 2)} to {percent(proof.high, 2)}{beyond}"
     if proof.of == "share":
         return ""
     if proof.high is None:
@@ -138,9 +138,9 @@ def _said(rule: Rule, outcome: Outcome, proof: Proof) -> str:
     if outcome is Outcome.PASS and isinstance(rule, CRITERIA):
         return f"'{rule.text}' is shown"
     if isinstance(rule, CRITERIA):
-        return f"'{rule.text}' is not shown yet, {odds(proof.fine)} of {odds(proof.needed_fine)}"
+        return f"'{rule.text}' is not shown yet (evidence {odds(proof.fine)}, needed {odds(proof.needed_fine)})"
     could = f"; {times(proof.seen)} would have been seen by now" if proof.of == "ratio" and proof.seen else ""
-    return f"'{rule.text}' is not shown, {odds(proof.harm)} of {odds(proof.needed_harm)}{could}"
+    return f"'{rule.text}' is not shown{could}"
 
 
 def combined(evidence: Evidence, traffic: str, terms: Terms, together: float, verdicts: Sequence[Verdict]) -> Verdict:

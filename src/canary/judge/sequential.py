@@ -8,8 +8,8 @@ does; that needs no correction, since all must. `none` and `any` are literal, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from canary.judge.baseline_trial import BaselineTrial
 from canary.judge.block import Block
@@ -27,7 +27,7 @@ from canary.plan.model import AnySeen, NoneSeen, OfBaseline, Rule
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """The trials of a phase's statistical rules after `folded` blocks, and the most that each ever showed.
+    """The trials of a phase's statistical rules after some blocks, and the most that each ever showed.
 
     together: the most that their weighted sum ever was.
     """
@@ -36,8 +36,6 @@ class Trials:
     shares: tuple[float, ...]
     most: tuple[float, ...]
     together: float = 0.0
-    folded: int = 0
-    last: Block | None = None
 
     @classmethod
     def start(cls, rules: Sequence[Rule], terms: Terms) -> Trials:
@@ -47,14 +45,14 @@ class Trials:
         return cls(running, shares, (0.0,) * len(rules))
 
     def add(self, block: Block, moment: Moment | None) -> Trials:
-        """With one more block; without a moment it is no evidence, and only counts as folded."""
+        """With one more block; without a moment it is no evidence."""
         if moment is None:
-            return replace(self, folded=self.folded + 1, last=block)
+            return self
         running = tuple(trial.add(block, moment) for trial in self.running)
         harms = [trial.harm for trial in running]
         most = tuple(max(each) for each in zip(self.most, harms, strict=True))
         together = max(self.together, sum(share * harm for share, harm in zip(self.shares, harms, strict=True)))
-        return Trials(running, self.shares, most, together, self.folded + 1, block)
+        return Trials(running, self.shares, most, together)
 
 
 def _trial(rule: Rule, terms: Terms, share: float) -> Trial:
@@ -75,7 +73,7 @@ class SequentialJudge:
     """Judges by `terms`. It remembers what it has folded, which never changes an answer: it is only faster so."""
 
     terms: Terms = field(default_factory=Terms)
-    _known: dict[tuple[Rule, ...], Trials] = field(default_factory=dict)
+    _known: dict[tuple[Rule, ...], tuple[Trials, tuple[Block, ...]]] = field(default_factory=dict)
 
     def judge(
         self, criteria: Sequence[Rule], triggers: Sequence[Rule], evidence: Evidence, *, traffic: str
@@ -95,21 +93,20 @@ class SequentialJudge:
         return PhaseVerdict.of([*verdicts, *([warm] if warm else []), starvation(evidence, traffic)])
 
     def _folded(self, rules: tuple[Rule, ...], evidence: Evidence) -> Trials:
-        blocks = (*evidence.before, *evidence.trail)
-        trials = self._known.get(rules)
-        goes_on = (
-            trials and trials.folded <= len(blocks) and (not trials.folded or blocks[trials.folded - 1] is trials.last)
-        )
-        if not (trials and goes_on):
-            trials = Trials.start(rules, self.terms)
-        for number in range(trials.folded, len(blocks)):
-            trials = trials.add(blocks[number], self._moment(evidence, blocks, number))
-        self._known = {rules: trials}
+        timed = [each for trail in (*evidence.before, evidence.trail) for each in self._timed(trail)]
+        blocks = tuple(block for block, _ in timed)
+        trials, known = self._known.get(rules, (Trials.start(rules, self.terms), ()))
+        if blocks[: len(known)] != known:
+            trials, known = Trials.start(rules, self.terms), ()
+        for block, moment in timed[len(known) :]:
+            trials = trials.add(block, moment)
+        self._known = {rules: (trials, blocks)}
         return trials
 
-    def _moment(self, evidence: Evidence, blocks: Sequence[Block], number: int) -> Moment | None:
-        """None within the warm-up, and for a block in which nothing could be measured."""
-        block, before = blocks[number], len(evidence.before)
-        if not block.scrapes or (number >= before and self.terms.settling(blocks[before], block)):
-            return None
-        return Moment(self.terms.minute(block), max(self.terms.horizon - (number - before), 0))
+    def _timed(self, trail: Sequence[Block]) -> Iterator[tuple[Block, Moment | None]]:
+        """A phase's blocks and when they were; None within its warm-up, and where nothing could be measured."""
+        for number, block in enumerate(trail):
+            if not block.scrapes or self.terms.settling(trail[0], block):
+                yield block, None
+            else:
+                yield block, Moment(self.terms.minute(block), max(self.terms.horizon - number, 0))

@@ -153,10 +153,13 @@ def _grown(rich: Wealth, number: int, lane: Lane, counts: Counts) -> Array:
 
 
 def _likelier(money: Array, odds: Array, better: Array, counts: Counts) -> Array:
-    """Times the likelihood ratio of where each bad event fell (Lindon & Malek 2022, one-sided, with a margin)."""
-    n, other = counts.n[..., None], counts.other_n[..., None]
-    here = better * (odds * n + other) / (better * odds * n + other)
-    logs = counts.bad[..., None] * np.log(here) + counts.other_bad[..., None] * np.log(here / better)
+    """Times the likelihood ratio of where each bad event fell (Lindon & Malek 2022, one-sided, with a margin).
+
+    Against θ_E, which the canary's mean share exceeds for no odds allowed: below odds of 1 the share by odds would be.
+    """
+    n, other, bad, other_bad = (each[..., None] for each in (counts.n, counts.other_n, counts.bad, counts.other_bad))
+    there = 1 / (1 + largest_share(odds, n, other, bad + other_bad) * (better - 1))
+    logs = bad * np.log(better * there) + other_bad * np.log(there)
     return np.asarray(money * np.exp(np.clip(logs, -600.0, 600.0)))
 
 

@@ -8,9 +8,9 @@ def count(number: float) -> str:
     return f"{number:,.0f}" if number == int(number) or number >= 100 else f"{number:.2g}"
 
 
-def percent(share: float) -> str:
+def percent(share: float, digits: int = 3) -> str:
     """0.031 → "3.1 %"."""
-    return f"{100 * share:.3g} %" if share < 1 else f"{100 * share:,.0f} %"
+    return f"{100 * share:.{digits}g} %" if share < 0.995 else f"{100 * share:,.0f} %"
 
 
 def seconds(duration: float) -> str:
@@ -30,15 +30,11 @@ def quantile(share: float) -> str:
 
 def times(factor: float) -> str:
     """2.0 → "×2", 0.25 → "×0.25"."""
-    return f"×{factor:.3g}"
+    return f"×{factor:.2g}" if factor < 99.5 else f"×{factor:,.0f}"
 
 
 def odds(evidence: float) -> str:
     """Evidence as odds: 20.0 → "20 to 1"."""
-    return (
-        "over a million to 1"
-        if evidence > 1e6
-        else f"{evidence:,.0f} to 1"
-        if evidence >= 10
-        else f"{evidence:.2g} to 1"
-    )
+    if evidence > 1e6:
+        return "over a million to 1"
+    return f"{evidence:,.0f} to 1" if evidence >= 10 else f"{evidence:.2g} to 1"

@@ -225,6 +225,13 @@ class MeasurementBack(Event):
     blind_seconds: float
 
 
+class SamplesDiffer(Event):
+    """Read again, the source tells of these blocks (their ends) otherwise than when they were new: that counts."""
+
+    blocks: tuple[float, ...]
+    compared: int
+
+
 class Judged(Event):
     """A verdict over the phase (see canary.judge.verdict.PhaseVerdict.to_data).
 

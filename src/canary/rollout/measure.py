@@ -10,6 +10,7 @@ from canary.errors import MeasurementFailed
 from canary.judge.evidence import Block
 from canary.plan.model import Arms, Phase, Plan
 from canary.ports import Arm, Clock, Metrics, Scrape, Verification
+from canary.rollout import events as e
 from canary.rollout.state import State
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
 
@@ -97,6 +98,26 @@ class Meter:
             for slot, group in of_slot
             if slot <= last
         ]
+
+    async def differing(self, phase: Phase, state: State) -> e.SamplesDiffer | None:
+        """What the source tells otherwise of the blocks that an earlier conductor measured, or None.
+
+        Each is compared with as many of its slots as the source still has; one without a memory has none. The first
+        block began before the soak did. Never raises.
+        """
+        trail = state.evidence.trail[1:]
+        if not trail:
+            return None
+        try:
+            scrapes = await self._read(phase, state.soak_since, trail[-1].at)
+        except MeasurementFailed:
+            return None
+        judged = frozenset(self.plan.judged(phase))
+        of_slot = groupby(scrapes, key=lambda scrape: self.slots.of(scrape.at))
+        told = {self.slots.end(slot): Block.of(0.0, [*group], judged=judged).increments for slot, group in of_slot}
+        compared = [block for block in trail if block.at in told]
+        differing = tuple(block.at for block in compared if told[block.at] != block.increments)
+        return e.SamplesDiffer(blocks=differing, compared=len(compared)) if differing else None
 
     async def _read(self, phase: Phase, since: float, until: float) -> Sequence[Scrape]:
         read = self.metrics.read(self.plan.measures(phase), self.arms, since, until)

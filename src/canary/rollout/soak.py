@@ -52,6 +52,7 @@ class Soak:
         self._looked: Mapping[str, Verification] = {}
         self._looked_at = float("-inf")
         self._blocks_unsaid = 0
+        self._begun = False
 
     async def warm(self, phase: Phase) -> None:
         """Before users come: read the metrics once, so that the very first request after it counts."""
@@ -83,6 +84,8 @@ class Soak:
         await pause(self.clock, min(wait, due - now) if now < due else wait, self.news)
 
     async def _see(self) -> tuple[list[e.Event], PhaseVerdict | None]:
+        if not self._begun:
+            await self._compare()
         await self._look()
         drifted = self._drifted()
         try:
@@ -93,6 +96,13 @@ class Soak:
             return drifted, None
         events, verdict = self._judged(blocks)
         return [*drifted, *self._sighted(), *events], verdict
+
+    async def _compare(self) -> None:
+        """Once, when this conductor goes on with what another one has measured."""
+        differ = await self.meter.differing(self._soaking(), self.record.state)
+        self._begun = True
+        if differ is not None:
+            await self.record.tell(differ)
 
     async def _look(self) -> None:
         now = self.clock.monotonic()

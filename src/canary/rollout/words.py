@@ -105,6 +105,14 @@ def _(event: e.MeasurementBack, state: State) -> str:
 
 
 @_say.register
+def _(event: e.SamplesDiffer, state: State) -> str:
+    return (
+        f"the metrics tell {len(event.blocks)} of the {event.compared} blocks before the restart otherwise than when "
+        "they were new; what is in the journal counts"
+    )
+
+
+@_say.register
 def _(event: e.PhaseExtended, state: State) -> str:
     return f"{event.phase} is extended: {event.reason}"
 
