@@ -100,7 +100,7 @@ class Life:
     async def thaw(self) -> None:
         """Nothing goes on while the process stands still, and nothing ever after its end. Raises Killed."""
         loop = asyncio.get_running_loop()
-        while not self.dead and loop.time() < self.frozen_until:
+        while not self.dead and loop.time() < self.frozen_until:  # noqa: ASYNC110
             await asyncio.sleep(self.frozen_until - loop.time())
         if self.dead:
             raise Killed

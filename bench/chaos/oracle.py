@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
+from bench.chaos.faults import Crash, Stall
 from bench.chaos.platform import Platform, Sent
+from bench.chaos.reactions import QUICK
 from bench.chaos.script import SCALE
 from bench.chaos.store import Line
+from bench.chaos.violation import EPSILON, Violation, lines, raises, shares_at
 from bench.chaos.world import World
 from canary.errors import CanaryError
 from canary.rollout.lease import NEW_HOLDER_WAITS
 
-EPSILON = 1e-6
 AT_ONCE = 0.01
 """Seconds between the last look and a raise that count as none."""
-LOWERS_WITHIN = 2.0
-"""Seconds from seeing a raise that landed late to sending exposure 0 (I2)."""
 FRESH = max(4 * 15.0 / SCALE, 5.0)
 """Seconds for which evidence is fresh (I3)."""
-STOPS = ("abort_asked", "rollback_asked", "rollback_started")
+STOPS = ("abort_asked", "rollback_asked", "approval_rejected", "rollback_started")
+TRULY_BAD = 0.1
+"""A share of bad requests that no judge can take for less than 1 %."""
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A broken promise: which, when (seconds), and what was seen."""
-
-    promise: str
-    at: float
-    what: str
+Rule = Callable[[World], Iterator[Violation]]
 
 
 def violations(world: World) -> list[Violation]:
     """Everything that is wrong with the run, in the order of the promises."""
-    rules = (_ends, _end_is_whole, _late_raises, _no_raise_after_stop, _evidence, _fenced, _waits, _intents, _once, _sane)
+    end: tuple[Rule, ...] = (_ends, _end_is_whole, _paged, _sticky, _truly_bad)
+    raised: tuple[Rule, ...] = (_no_raise_after_stop, _fenced, _waits, _intents)
+    rules = (*end, *raised, *QUICK, _evidence, _once, _sane)
     return [found for rule in rules for found in rule(world)]
 
 
@@ -61,7 +58,9 @@ def _end_is_whole(world: World) -> Iterator[Violation]:
         share = 1.0 if end.entry.data["outcome"] == "promoted" else 0.0
     for platform in world.platforms.values() if world.ended_at is not None else ():
         if platform.share != share and not _by_an_unseen_hand(platform):
-            yield Violation("I1", world.ended_at or 0.0, f"{platform.name} ended at {platform.share:.0%}, not {share:.0%}")
+            yield Violation(
+                "I1", world.ended_at or 0.0, f"{platform.name} ended at {platform.share:.0%}, not {share:.0%}"
+            )
 
 
 def _end(world: World) -> Line | None:
@@ -73,6 +72,15 @@ def _by_an_unseen_hand(platform: Platform) -> bool:
     hands = [change.at for change in platform.history if change.why == "hand"]
     looked = max((seen.at for seen in platform.seen if seen.true), default=0.0)
     return bool(hands) and platform.history[-1].why == "hand" and hands[-1] >= looked - EPSILON
+
+
+def _paged(world: World) -> Iterator[Violation]:
+    """When exposure 0 cannot be verified somebody is woken; a process that dies over it is excused."""
+    unverified = lines(world, "rollback_unverified")
+    woken = any(incident.endswith(":rollback") for incident, _ in world.oncall.pages)
+    excused = any(isinstance(fault, Crash | Stall) for fault in world.fuses.burnt)
+    if unverified and not woken and not excused:
+        yield Violation("I1", unverified[0].at, "exposure 0 was not verified, and nobody was paged")
 
 
 # --- I2 -----------------------------------------------------------------------------------------------------
@@ -105,33 +113,12 @@ def _reopened(world: World, stop: Line, sent: Sent) -> bool:
     )
 
 
-def raises(world: World) -> Iterator[Sent]:
-    """Every change above 0 that a process sent, in order of time."""
-    every = [sent for platform in world.platforms.values() for sent in platform.sent if sent.share > 0]
-    yield from sorted(every, key=lambda sent: sent.at)
-
-
-def _late_raises(world: World) -> Iterator[Violation]:
-    """On the way back whoever sees users on the candidate lowers within 2 s."""
-    for platform in world.platforms.values():
-        for seen in platform.seen:
-            if seen.share > 0 and _on_the_way_back(world, seen.life.name, seen.at):
-                until = seen.at + LOWERS_WITHIN + EPSILON
-                lowered = any(s.share == 0 and seen.at <= s.at <= until for s in platform.sent)
-                if not lowered and not _cannot(world, seen.life.name, seen.at, until):
-                    yield Violation("I2", seen.at, f"{platform.name} was seen at {seen.share:.0%} and not lowered")
-
-
-def _on_the_way_back(world: World, life: str, at: float) -> bool:
-    """Whether that process has sent exposure 0 before."""
-    return any(s.life.name == life and s.share == 0 and s.at < at for p in world.platforms.values() for s in p.sent)
-
-
-def _cannot(world: World, life: str, since: float, until: float) -> bool:
-    """Whether the process died, stood still or left meanwhile."""
-    gone = [exit.at for exit in world.exits if exit.life.name == life]
-    mine = next(each for each in world.lives if each.name == life)
-    return mine.died_at <= until or mine.frozen_until >= since or any(at <= until for at in gone)
+def _sticky(world: World) -> Iterator[Violation]:
+    """Once somebody has said stop, the end is no promotion."""
+    said = lines(world, "abort_asked", "rollback_asked", "approval_rejected")
+    end = _end(world)
+    if said and end and end.entry.data["outcome"] == "promoted" and end.entry.seq > said[0].entry.seq:
+        yield Violation("I2", end.at, f"promoted after {said[0].entry.type}")
 
 
 # --- I3 -----------------------------------------------------------------------------------------------------
@@ -148,26 +135,39 @@ def _evidence(world: World) -> Iterator[Violation]:
                 yield Violation("I3", line.at, f"{line.entry.data['phase']} was overridden by nobody")
             continue
         phase = str(line.entry.data["phase"])
-        verdict, sampled = _last_verdict(world, line)
-        fresh = sampled is not None and line.entry.at - sampled <= FRESH + AT_ONCE
+        verdict, sampled, blind = _last_verdict(world, line)
+        fresh = sampled is not None and line.entry.at - sampled <= FRESH + AT_ONCE and not blind
         if verdict != "PASS" or (phase, verdict) not in said or not fresh:
-            yield Violation("I3", line.at, f"{phase} passed by {verdict}, its last sample at {sampled}")
+            old = "none" if sampled is None else f"{line.entry.at - sampled:.1f} s old"
+            yield Violation("I3", line.at, f"{phase} passed by {verdict}, its last sample {old}, blind: {blind}")
 
 
-def _last_verdict(world: World, passed: Line) -> tuple[str | None, float | None]:
-    """Of the soak that the line ends: the outcome last journaled, and the time of the newest block."""
-    verdict, sampled = None, None
+def _last_verdict(world: World, passed: Line) -> tuple[str | None, float | None, bool]:
+    """Of the soak that the line ends: the outcome last journaled, the time of the newest block, whether the metrics
+    could not be read at the end."""
+    verdict, sampled, blind = None, None, False
     for line in world.store.lines:
         if line.entry.seq >= passed.entry.seq:
             break
         match line.entry.type:
             case "soak_started":
-                verdict, sampled = None, None
+                verdict, sampled, blind = None, None, False
+            case "measurement_failed" | "measurement_back":
+                blind = line.entry.type == "measurement_failed"
             case "judged":
                 verdict = line.entry.data["verdict"]["outcome"]
             case "sampled":
                 sampled = max(sampled or 0.0, line.entry.data["block"]["at"])
-    return verdict, sampled
+    return verdict, sampled, blind
+
+
+def _truly_bad(world: World) -> Iterator[Violation]:
+    """The real judge is not taken in by a candidate that fails many requests; only a person may be."""
+    end = _end(world)
+    promoted = end is not None and end.entry.data["outcome"] == "promoted"
+    overridden = any(line.entry.data["overridden_by"] for line in lines(world, "phase_passed"))
+    if promoted and not world.script.streams and world.script.bad >= TRULY_BAD and not overridden:
+        yield Violation("I3", end.at if end else 0.0, "a bad candidate was promoted")
 
 
 # --- I4, I6 -------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def _last_verdict(world: World, passed: Line) -> tuple[str | None, float | None]
 def _fenced(world: World) -> Iterator[Violation]:
     """A process that another one has replaced sends at most the one raise that was past its check."""
     stale: Counter[str] = Counter()
-    took = [line for line in world.store.lines if line.entry.type == "conductor_took"]
+    took = lines(world, "conductor_took")
     for sent in raises(world):
         newer = [line for line in took if line.at < sent.at and line.entry.epoch > sent.epoch]
         if any(line.entry.seq <= sent.looked.seq for line in newer):
@@ -189,16 +189,12 @@ def _fenced(world: World) -> Iterator[Violation]:
 
 def _waits(world: World) -> Iterator[Violation]:
     """Who took over raises when the last request of the one before has landed."""
-    took = [line for line in world.store.lines if line.entry.type == "conductor_took"]
+    took = lines(world, "conductor_took")
     for sent in raises(world):
         mine = next((line for line in took if line.entry.epoch == sent.epoch), None)
-        rising = sent.share > min(_shares_at(world, sent.at)) + EPSILON and not _moved_by_hand(world)
+        rising = sent.share > min(shares_at(world, sent.at)) + EPSILON and not _moved_by_hand(world)
         if mine and mine is not took[0] and rising and sent.at < mine.at + NEW_HOLDER_WAITS - AT_ONCE:
             yield Violation("I4", sent.at, f"epoch {sent.epoch} raised {sent.at - mine.at:.1f} s after it took over")
-
-
-def _shares_at(world: World, at: float) -> list[float]:
-    return [[c.share for c in p.history if c.at < at or c is p.history[0]][-1] for p in world.platforms.values()]
 
 
 def _moved_by_hand(world: World) -> bool:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from bench.chaos.faults import Crash, Fault
 from bench.chaos.loop import VirtualLoop
-from bench.chaos.oracle import Violation, untouched, violations
+from bench.chaos.oracle import untouched, violations
 from bench.chaos.script import Script, draw
+from bench.chaos.violation import Violation
 from bench.chaos.world import World
 
 
@@ -77,7 +78,11 @@ def _struck(world: World) -> Sequence[Fault]:
 def _trace(world: World) -> list[str]:
     """Journal lines, what was sent and what truly changed, by time."""
     told = [
-        (line.at, 1, f"{line.life.name:13} {line.entry.seq:3} e{line.entry.epoch} {line.entry.type} {_short(line.entry.data)}")
+        (
+            line.at,
+            1,
+            f"{line.life.name:13} {line.entry.seq:3} e{line.entry.epoch} {line.entry.type} {_short(line.entry.data)}",
+        )
         for line in world.store.lines
     ]
     sent = [
@@ -90,7 +95,9 @@ def _trace(world: World) -> list[str]:
         for platform in world.platforms.values()
         for change in platform.history
     ]
-    gone = [(life.died_at, 3, f"{life.name:13} † dies") for life in world.lives if life.died_at < (world.ended_at or 1e9)]
+    gone = [
+        (life.died_at, 3, f"{life.name:13} † dies") for life in world.lives if life.died_at < (world.ended_at or 1e9)
+    ]
     left = [(e.at, 3, f"{e.life.name:13} leaves {e.error!r:.200}") for e in world.exits if e.life.role != "person"]
     return [f"{at:9.3f} {text}" for at, _, text in sorted([*told, *sent, *true, *gone, *left])]
 

@@ -138,4 +138,3 @@ async def say(stores: Stores, opener: Opener, what: str) -> None:
             await bring_back(stores, ROLLOUT, e.RollbackAsked(**PERSON), opener)
         else:
             await enter(stores.journal, stores.clock, ROLLOUT, decision(what))
-

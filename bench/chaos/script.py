@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
@@ -95,7 +95,7 @@ class Script:
     targets: tuple[str, ...]
     steps: tuple[float, ...]
     blocks: int
-    on_undecided: Mapping[str, Any] | None
+    on_undecided: Mapping[str, Any]
     streams: Mapping[str, tuple[str, ...]]
     bad: float
     resume: float | None
@@ -137,14 +137,14 @@ _FRAME: dict[str, Any] = {
 
 
 def _step(number: int, share: float, script: Script) -> dict[str, Any]:
-    step: dict[str, Any] = {
+    return {
         "name": f"canary{number}",
         "for": f"{script.blocks * 15}s",
         "exposure": f"{share:.0%}",
         "criteria": [{"errors": "< 1%"}],
         "approval": {"by": ["owner"], "within": "5m"},
+        "on_undecided": dict(script.on_undecided),
     }
-    return step | ({"on_undecided": dict(script.on_undecided)} if script.on_undecided else {})
 
 
 def draw(seed: int) -> Script:
@@ -162,7 +162,7 @@ def draw(seed: int) -> Script:
         targets=targets,
         steps=steps,
         blocks=blocks,
-        on_undecided=rng.choice((None, held)),
+        on_undecided=rng.choice(({"for": "2m"}, held, held)),
         streams={} if real else {name: _stream(rng, bad, blocks) for name in names},
         bad=0.2 if bad else 0.0,
         resume=rng.choice((None, 0.0, 5.0, 21.0, 23.0, 24.9, 30.0)),
@@ -193,6 +193,16 @@ def _crashes(rng: Random, targets: tuple[str, ...]) -> Iterator[Fault]:
     for _ in range(rng.choice((1, 2))):
         boundary = rng.choice(BOUNDARIES)
         yield Crash(boundary, rng.choice((1, 1, 1, 2, 3)), rng.choice(SIDES))
+
+
+def _provoked(rng: Random, targets: tuple[str, ...]) -> Iterator[Fault]:
+    """A crash at a line that is only journaled in trouble, and the trouble."""
+    boundary = rng.choice(tuple(TROUBLES))
+    trouble = TROUBLES[boundary]
+    yield trouble if isinstance(trouble, Blind) else replace(trouble, target=rng.choice(targets))
+    yield Crash(boundary, rng.choice((1, 1, 2)), rng.choice(SIDES))
+    if rng.random() < 0.3:
+        yield Crash(rng.choice(BOUNDARIES), 1, rng.choice(SIDES))
 
 
 def _stalls(rng: Random, targets: tuple[str, ...]) -> Iterator[Fault]:
@@ -267,9 +277,19 @@ def _when(rng: Random, before: bool = False) -> When:
     return When(rng.choice(ANCHORS), rng.choice((1, 1, 2)), delay, before)
 
 
+_AWAY = Trouble(When("rollback_started"), "", "unreachable", 90.0)
+TROUBLES: Mapping[str, Blind | Trouble | ByHand] = {
+    "append exposure_drifted": ByHand(When("sampled", delay=1.0), "", 0.6),
+    "append measurement_failed": Blind(When("sampled"), "silent", 20.0),
+    "append measurement_back": Blind(When("sampled"), "fails", 5.0),
+    "append rollback_unverified": _AWAY,
+    "append paged": _AWAY,
+    "yield_lease": _AWAY,
+}
 FAMILIES: tuple[Family, ...] = (
     _crashes,
     _crashes,
+    _provoked,
     _stalls,
     _lossy,
     _astray,

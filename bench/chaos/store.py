@@ -41,7 +41,8 @@ class Looked:
     seq: int
 
 
-LOOKED: ContextVar[Looked] = ContextVar("LOOKED", default=Looked(-1.0, 0.0, 0))
+NEVER = Looked(-1.0, 0.0, 0)
+LOOKED: ContextVar[Looked] = ContextVar("LOOKED", default=NEVER)
 """By the running task, or by the one that started it."""
 
 

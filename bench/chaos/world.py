@@ -91,7 +91,7 @@ class World:
         for number in range(self.script.guards):
             self._start("guard", self._guarding(number))
         self._start("conductor", self._conducting())
-        while self.loop.time() < LONGEST and not self._over():
+        while self.loop.time() < LONGEST and not self._over():  # noqa: ASYNC110
             await asyncio.sleep(1.0)
         if self._over():
             self.ended_at = self.loop.time()
@@ -109,7 +109,9 @@ class World:
 
     def _over(self) -> bool:
         """The rollout has ended and nobody has anything left to do."""
-        if self.loop.time() < self._busy_until or any(not task.done() for task in self._tasks if task.get_name() == "once"):
+        if self.loop.time() < self._busy_until or any(
+            not task.done() for task in self._tasks if task.get_name() == "once"
+        ):
             return False
         last = next((line.entry for line in reversed(self.store.lines) if line.entry.type in _LAST), None)
         return last is not None and last.type == "rollout_ended" and not at_once(self.store.journal.locks())
@@ -209,12 +211,8 @@ class World:
             self._says_at_once(fault)
 
     def _timed(self, type_: str, nth: int, before: bool) -> list[Timed]:
-        found: list[Timed] = []
-        for fault in self.script.faults:
-            if isinstance(fault, Timed) and (fault.when.type, fault.when.nth) == (type_, nth):
-                if fault.when.before is before:
-                    found.append(fault)
-        return found
+        timed = [fault for fault in self.script.faults if isinstance(fault, Timed)]
+        return [f for f in timed if (f.when.type, f.when.nth, f.when.before) == (type_, nth, before)]
 
     def _happens(self, fault: Timed) -> None:
         self.burnt.append(fault)

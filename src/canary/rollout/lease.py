@@ -33,9 +33,12 @@ class Lease:
         lock = await journal.take(service, rollout, holder, clock.now(), LEASE)
         return cls(journal, clock, lock, asked + LEASE)
 
-    def check(self) -> None:
-        """The last statement before a send that may raise. Raises LeaseLost."""
-        if self.lost or self.clock.monotonic() >= self.ends:
+    def check(self, epoch: int = 0) -> None:
+        """The last statement before a send that may raise; `epoch` is the newest one that was seen to conduct.
+
+        Raises LeaseLost.
+        """
+        if self.lost or epoch > self.lock.epoch or self.clock.monotonic() >= self.ends:
             raise LeaseLost(f"this process does not conduct {self.lock.service} any more (epoch {self.lock.epoch})")
 
     @property

@@ -27,10 +27,7 @@ LOOK_EVERY = 1.0
 
 
 class Retreat:
-    """Lowers and verifies. A raise never comes from here.
-
-    raised_at: when this process last raised, by the monotonic clock.
-    """
+    """Lowers and verifies. A raise never comes from here, but what may still land of this process's raises is known."""
 
     def __init__(self, plan: Plan, record: Record, lease: Lease, targets: Mapping[str, Target]) -> None:
         self.plan = plan
@@ -38,7 +35,19 @@ class Retreat:
         self.lease = lease
         self.targets = targets
         self.clock = record.clock
-        self.raised_at = float("-inf")
+        self._raised_at = float("-inf")
+        self._open: dict[float, float] = {}
+
+    def raised(self, share: float) -> None:
+        """This process has just asked for that share; at a second try the one before may still be on its way."""
+        self._raised_at = self.clock.monotonic()
+        if self.record.state.tries > 1:
+            self._open[share] = self._raised_at + REOBSERVE
+
+    def lands_in(self, share: float) -> float:
+        """Seconds until no raise to another share can land on top of this one any more; 0 when none can now."""
+        ends = [until for other, until in self._open.items() if other != share]
+        return max(0.0, max(ends, default=0.0) - self.clock.monotonic())
 
     async def lower(self, cause: Cause, reason: str, before: Sequence[Event] = ()) -> None:
         """Send exposure 0. `before` are the lines that led here: they are journaled with the intent, in one piece."""
@@ -75,4 +84,4 @@ class Retreat:
         state = self.record.state
         if state.raise_open or state.takeovers:
             return REOBSERVE
-        return max(0.0, self.raised_at + PROVIDER_TIMEOUT - self.clock.monotonic())
+        return max(0.0, self._raised_at + PROVIDER_TIMEOUT - self.clock.monotonic())
