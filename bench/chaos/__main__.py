@@ -2,6 +2,7 @@
 
     python -m bench.chaos sim [--seed N] [--runs R] [--processes P] [--within SECONDS] [--out FOLDER]
     python -m bench.chaos sim --seed N --trace
+    python -m bench.chaos breaks [--seed N] [--runs R] [--json FILE]
 
 Each run has a script drawn from its seed: a plan, a candidate that is good or bad, people, and faults. The conductor,
 the guard and the journal's rules are the real ones; time, platforms, metrics and the journal's answers are simulated.
@@ -19,16 +20,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.chaos.batch import Tally, code_hash, explained, sim, write
+from bench.chaos.breaks import as_json, breaks
 from bench.chaos.play import play
 from bench.chaos.script import BOUNDARIES, SIDES, draw
 
-EXPLAINED = 5
+EXPLAINED = 3
 """Failing seeds that are shrunk and printed; of the others only the promise is."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     seed = secrets.randbelow(2**40) if options.seed is None else options.seed
+    if options.command == "breaks":
+        return _breaks(seed, options)
     return _trace(seed) if options.trace else _sim(seed, options)
 
 
@@ -42,7 +46,23 @@ def _parser() -> argparse.ArgumentParser:
     sim_.add_argument("--within", type=float, metavar="SECONDS", help="begin no further runs after so long")
     sim_.add_argument("--out", type=Path, metavar="FOLDER", help="where <date>-<seed>.json is written")
     sim_.add_argument("--trace", action="store_true", help="play the seed's run alone and print all of it")
+    sim_.add_argument("--brief", action="store_true", help="name failing seeds, shrink none")
+    breaks_ = commands.add_parser("breaks", help="break each promise in a copy of the code: is it noticed?")
+    breaks_.add_argument("--seed", type=int)
+    breaks_.add_argument("--runs", type=int, default=400, help="for each break")
+    breaks_.add_argument("--json", type=Path, metavar="FILE")
     return parser
+
+
+def _breaks(seed: int, options: argparse.Namespace) -> int:
+    found = breaks(seed, options.runs)
+    for row in found:
+        print(
+            f"{row.promise:5} {row.what:62} {row.failing:4} of {row.runs} runs: {', '.join(row.named) or 'unnoticed'}"
+        )
+    if options.json:
+        options.json.write_text(as_json(found))
+    return not all(row.failing for row in found)
 
 
 def _trace(seed: int) -> int:
@@ -61,7 +81,7 @@ def _sim(seed: int, options: argparse.Namespace) -> int:
         print(f"written to {write(options.out, seed, tally)}")
     for count, (failing, found) in enumerate(sorted(tally.failing.items())):
         print(f"\nseed {failing}: {', '.join(sorted({violation.promise for violation in found}))}")
-        if count < EXPLAINED:
+        if count < EXPLAINED and not options.brief:
             print(*explained(failing), sep="\n")
     return bool(tally.failing)
 
