@@ -65,7 +65,7 @@ async def test_an_abort_that_another_line_folds_is_not_put_off(world: Any, ended
 
 async def test_who_sees_a_successor_raises_no_further_target(world: Any, ended: Any) -> None:
     """While the first target takes its time somebody else takes the service over: the second target is not raised."""
-    world.platforms["api"].delay = 3.0
+    world.platforms["api"].delay = 1.0
     task = world.start()
     await world.approve("owner", "lead")
     await world.until(lambda s: s.asked == 0.1)
