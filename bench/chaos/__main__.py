@@ -46,23 +46,24 @@ def _parser() -> argparse.ArgumentParser:
     sim_.add_argument("--within", type=float, metavar="SECONDS", help="begin no further runs after so long")
     sim_.add_argument("--out", type=Path, metavar="FOLDER", help="where <date>-<seed>.json is written")
     sim_.add_argument("--trace", action="store_true", help="play the seed's run alone and print all of it")
-    sim_.add_argument("--brief", action="store_true", help="name failing seeds, shrink none")
+    sim_.add_argument("--first", action="store_true", help="end at the first failing seed, and shrink none")
     breaks_ = commands.add_parser("breaks", help="break each promise in a copy of the code: is it noticed?")
     breaks_.add_argument("--seed", type=int)
-    breaks_.add_argument("--runs", type=int, default=400, help="for each break")
+    breaks_.add_argument("--runs", type=int, default=2000, help="for each break at most")
     breaks_.add_argument("--json", type=Path, metavar="FILE")
     return parser
 
 
 def _breaks(seed: int, options: argparse.Namespace) -> int:
-    found = breaks(seed, options.runs)
-    for row in found:
+    found = []
+    for row in breaks(seed, options.runs):
+        found.append(row)
         print(
             f"{row.promise:5} {row.what:62} {row.failing:4} of {row.runs} runs: {', '.join(row.named) or 'unnoticed'}"
         )
     if options.json:
         options.json.write_text(as_json(found))
-    return not all(row.failing for row in found)
+    return not all(row.named for row in found)
 
 
 def _trace(seed: int) -> int:
@@ -75,13 +76,13 @@ def _trace(seed: int) -> int:
 
 def _sim(seed: int, options: argparse.Namespace) -> int:
     print(f"seed {seed}, code {code_hash()[:12]}", flush=True)
-    tally = sim(seed, options.runs, options.processes, options.within)
+    tally = sim(seed, options.runs, options.processes, options.within, options.first)
     _print(tally)
     if options.out:
         print(f"written to {write(options.out, seed, tally)}")
     for count, (failing, found) in enumerate(sorted(tally.failing.items())):
         print(f"\nseed {failing}: {', '.join(sorted({violation.promise for violation in found}))}")
-        if count < EXPLAINED and not options.brief:
+        if count < EXPLAINED and not options.first:
             print(*explained(failing), sep="\n")
     return bool(tally.failing)
 

@@ -18,7 +18,7 @@ from bench.chaos.violation import Violation
 
 ROOT = Path(__file__).resolve().parents[2]
 JUDGED_CODE = ("src/canary/rollout/*.py", "src/canary/journal/*.py", "src/canary/guard.py")
-AT_A_TIME = 25
+AT_A_TIME = 10
 """Runs that a process is given at a time."""
 
 
@@ -65,14 +65,15 @@ def name_of(fault: object) -> str:
     return f"{name}{verb} {kind}" if kind else name
 
 
-def sim(seed: int, runs: int, processes: int, within: float | None = None) -> Tally:
-    """The runs of seeds `seed`, `seed` + 1, …; fewer when `within` seconds are over."""
+def sim(seed: int, runs: int, processes: int, within: float | None = None, first: bool = False) -> Tally:
+    """The runs of seeds `seed`, `seed` + 1, …; fewer when `within` seconds are over, or at the first that fails."""
     began, tally = time.monotonic(), Tally()
     spans = _spans(seed, runs)
     with get_context("fork").Pool(processes) as pool:
         for part in pool.imap(_part, spans):
             tally.merge(part)
-            if within is not None and time.monotonic() - began > within:
+            late = within is not None and time.monotonic() - began > within
+            if late or (first and tally.failing):
                 pool.terminate()
                 break
     return tally

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,19 +152,19 @@ BREAKS = (
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """How many of the runs broke a promise, the first of their seeds, and which promises the oracle named."""
+    """After how many runs a promise was seen to be broken, by which seed, and which promises the oracle named."""
 
     promise: str
     what: str
     runs: int
-    failing: int
-    first_seed: int | None
+    seed: int | None
     named: tuple[str, ...]
 
 
-def breaks(seed: int, runs: int) -> list[Noticed]:
-    """Every break tried on the same seeds. Raises ValueError for an edit that does not fit the code any more."""
-    return [_tried(each, seed, runs) for each in BREAKS]
+def breaks(seed: int, runs: int) -> Iterator[Noticed]:
+    """Every break tried on the same seeds until one notices. Raises ValueError for an edit that no longer fits."""
+    for each in BREAKS:
+        yield _tried(each, seed, runs)
 
 
 def _tried(each: Break, seed: int, runs: int) -> Noticed:
@@ -175,18 +176,20 @@ def _tried(each: Break, seed: int, runs: int) -> Noticed:
         if text.count(each.old) != 1:
             raise ValueError(f"{each.what}: {each.old!r} stands {text.count(each.old)} times in {each.file}")
         file.write_text(text.replace(each.old, each.new))
-        argv = [sys.executable, "-m", "bench.chaos", "sim", "--seed", str(seed), "--runs", str(runs), "--brief"]
+        argv = [sys.executable, "-m", "bench.chaos", "sim", "--seed", str(seed), "--runs", str(runs), "--first"]
         environment = os.environ | {"PYTHONPATH": f"{source}{os.pathsep}{ROOT}"}
         said = subprocess.run(argv, cwd=scratch, env=environment, capture_output=True, text=True, check=False)
     if said.returncode not in (0, 1) or "runs (" not in said.stdout:
         raise ValueError(f"{each.what}: the storm did not run: {said.stderr[-500:]}")
-    return _read(each, runs, said.stdout)
+    return _read(each, said.stdout)
 
 
-def _read(each: Break, runs: int, printed: str) -> Noticed:
+def _read(each: Break, printed: str) -> Noticed:
     failing = re.findall(r"^seed (\d+): (.+)$", printed, re.MULTILINE)
+    runs = re.search(r"^(\d+) runs \(", printed, re.MULTILINE)
     named = sorted({promise for _, found in failing for promise in found.split(", ")})
-    return Noticed(each.promise, each.what, runs, len(failing), int(failing[0][0]) if failing else None, tuple(named))
+    first = int(failing[0][0]) if failing else None
+    return Noticed(each.promise, each.what, int(runs[1]) if runs else 0, first, tuple(named))
 
 
 def as_json(found: list[Noticed]) -> str:

@@ -55,8 +55,10 @@ def silent(world: World) -> Iterator[Violation]:
         return
     since = world.store.silent_until - outages[0].seconds
     until = since + LEASE
-    full = any(line.entry.data["phase"] == "full" and line.at <= since for line in lines(world, "phase_passed"))
-    back = [line.at for line in lines(world, "rollback_started") if line.at <= since]
+    full = any(
+        line.entry.data["phase"] == "full" and line.at <= since + EPSILON for line in lines(world, "phase_passed")
+    )
+    back = [line.at for line in lines(world, "rollback_started") if line.at <= since + EPSILON]
     users = max(shares_at(world, since + EPSILON)) > 0 and not full and not back
     if users and outages[0].seconds >= LEASE and not lowered_between(world, since, until):
         yield Violation("I6", since, "the journal was silent, and nobody was lowered before the lease ran out")
