@@ -59,7 +59,8 @@ def _breaks(seed: int, options: argparse.Namespace) -> int:
     for row in breaks(seed, options.runs):
         found.append(row)
         print(
-            f"{row.promise:5} {row.what:62} {row.failing:4} of {row.runs} runs: {', '.join(row.named) or 'unnoticed'}"
+            f"{row.promise:5} {row.what:62} {row.runs:5} runs: {', '.join(row.named) or 'unnoticed'}",
+            flush=True,
         )
     if options.json:
         options.json.write_text(as_json(found))

@@ -18,6 +18,8 @@ from bench.chaos.violation import Violation
 
 ROOT = Path(__file__).resolve().parents[2]
 JUDGED_CODE = ("src/canary/rollout/*.py", "src/canary/journal/*.py", "src/canary/guard.py")
+STORM = ("bench/chaos/*.py",)
+"""With the same storm a seed is the same run."""
 AT_A_TIME = 10
 """Runs that a process is given at a time."""
 
@@ -100,10 +102,11 @@ def explained(seed: int) -> Sequence[str]:
     return [f"seed {seed}, with these faults of its script alone:", *faults, *played.trace, "violated:", *broken]
 
 
-def code_hash() -> str:
-    """sha256, hex, over the code whose promises are tested: names and contents of rollout/, journal/ and guard.py."""
+def code_hash(patterns: Sequence[str] = JUDGED_CODE) -> str:
+    """sha256, hex, over names and contents: by default of the code whose promises are tested, rollout/, journal/ and
+    guard.py."""
     digest = hashlib.sha256()
-    for file in sorted(file for pattern in JUDGED_CODE for file in ROOT.glob(pattern)):
+    for file in sorted(file for pattern in patterns for file in ROOT.glob(pattern)):
         digest.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -116,6 +119,7 @@ def result(seed: int, tally: Tally) -> dict[str, object]:
         "seeds": [seed, seed + tally.runs - 1],
         "runs": tally.runs,
         "code": code_hash(),
+        "storm": code_hash(STORM),
         "violations": {str(s): [asdict(v) for v in found] for s, found in sorted(tally.failing.items())},
         "outcomes": dict(sorted(tally.outcomes.items())),
         "milliseconds_a_run": round(tally.milliseconds / max(1, tally.runs), 2),

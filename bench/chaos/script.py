@@ -293,11 +293,13 @@ FAMILIES: tuple[Family, ...] = (
     _stalls,
     _lossy,
     _astray,
+    _astray,
     _troubles,
     _hands,
     _blinds,
     _clocks,
     _outages,
     _writes,
+    _people,
     _people,
 )
