@@ -39,14 +39,9 @@ def violations(world: World) -> list[Violation]:
 
 
 def _ends(world: World) -> Iterator[Violation]:
-    if world.ended_at is None and not untouched(world):
+    if world.ended_at is None and not world.untouched:
         last = world.store.lines[-1].entry.type if world.store.lines else "nothing"
         yield Violation("ended", world.loop.time(), f"the run has not ended; the last line is {last}")
-
-
-def untouched(world: World) -> bool:
-    """Nobody ever conducted it: its first line stands alone, no lock was taken, and nothing was sent."""
-    return all(line.entry.type not in ("conductor_took", "preflight_passed") for line in world.store.lines)
 
 
 def _end_is_whole(world: World) -> Iterator[Violation]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.chaos.faults import Crash, Fault
 from bench.chaos.loop import VirtualLoop
-from bench.chaos.oracle import untouched, violations
+from bench.chaos.oracle import violations
 from bench.chaos.script import Script, draw
 from bench.chaos.violation import Violation
 from bench.chaos.world import World
@@ -66,7 +66,7 @@ def _memory() -> str | None:
 def _outcome(world: World) -> str:
     ends = [line.entry.data["outcome"] for line in world.store.lines if line.entry.type == "rollout_ended"]
     if world.ended_at is None:
-        return "never begun" if untouched(world) else "not ended"
+        return "never begun" if world.untouched else "not ended"
     return str(ends[-1])
 
 

@@ -27,7 +27,7 @@ from canary.rollout.conducting import Stores
 from canary.rollout.people import possible, read_state
 from canary.testing.fakes import FakeBrowser, FakeEvidence, FakeNotifier, FakeProbe, MemoryShelf
 
-LONGEST = 2400.0
+LONGEST = 900.0
 """Seconds after which a run that has not ended never will: all faults and holds are over long before."""
 SETTLES = 32.0
 """Seconds for which the end is looked at: by then whatever was on its way has landed."""
@@ -91,7 +91,7 @@ class World:
         for number in range(self.script.guards):
             self._start("guard", self._guarding(number))
         self._start("conductor", self._conducting())
-        while self.loop.time() < LONGEST and not self._over():  # noqa: ASYNC110
+        while self.loop.time() < LONGEST and not self._over() and not self._never_begins():  # noqa: ASYNC110
             await asyncio.sleep(1.0)
         if self._over():
             self.ended_at = self.loop.time()
@@ -106,6 +106,17 @@ class World:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+
+    @property
+    def untouched(self) -> bool:
+        """Nobody ever conducted it: its first line stands alone, if at all, and nothing was sent."""
+        return all(line.entry.type not in ("conductor_took", "preflight_passed") for line in self.store.lines)
+
+    def _never_begins(self) -> bool:
+        """Nobody is left who would."""
+        gone = all(task.done() for task in self._tasks if task.get_name() == "conductor")
+        locked = at_once(self.store.journal.locks())
+        return self.untouched and gone and not locked and self.loop.time() > max(60.0, self._busy_until)
 
     def _over(self) -> bool:
         """The rollout has ended and nobody has anything left to do."""
