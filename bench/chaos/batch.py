@@ -70,13 +70,13 @@ def name_of(fault: object) -> str:
 def sim(seed: int, runs: int, processes: int, within: float | None = None, first: bool = False) -> Tally:
     """The runs of seeds `seed`, `seed` + 1, …; fewer when `within` seconds are over, or at the first that fails."""
     began, tally = time.monotonic(), Tally()
-    spans = _spans(seed, runs)
+    spans = list(_spans(seed, runs))
     with get_context("fork").Pool(processes) as pool:
-        for part in pool.imap(_part, spans):
-            tally.merge(part)
+        for start in range(0, len(spans), 4 * processes):
+            for part in pool.map(_part, spans[start : start + 4 * processes], chunksize=1):
+                tally.merge(part)
             late = within is not None and time.monotonic() - began > within
             if late or (first and tally.failing):
-                pool.terminate()
                 break
     return tally
 

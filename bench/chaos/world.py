@@ -29,6 +29,8 @@ from canary.testing.fakes import FakeBrowser, FakeEvidence, FakeNotifier, FakePr
 
 LONGEST = 900.0
 """Seconds after which a run that has not ended never will: all faults and holds are over long before."""
+MOST = 500
+"""Lines after which whoever writes them is taken for a process that has lost its way, and killed."""
 SETTLES = 32.0
 """Seconds for which the end is looked at: by then whatever was on its way has landed."""
 GUARD_RESTARTS = 2.0
@@ -197,6 +199,8 @@ class World:
 
     def _told(self, line: Line) -> None:
         self._now_and_later(kind(line.entry.type, line.entry.data))
+        if len(self.store.lines) > MOST:
+            line.life.die()
         if line.entry.type == "approval_asked":
             self._once(self._approving())
 
