@@ -21,6 +21,7 @@ from canary.rollout.checklist import insist, look_at_checklist
 from canary.rollout.closing import Closing
 from canary.rollout.conductor import Conductor
 from canary.rollout.former import former_baseline
+from canary.rollout.judging import JudgeOf, judge_of
 from canary.rollout.lease import LEASE, Lease
 from canary.rollout.people import read_state
 from canary.rollout.preflight import Load, preflight, seal
@@ -161,11 +162,11 @@ async def refuse(seat: Seat, why: CanaryError) -> None:
 
 
 @asynccontextmanager
-async def conducting(seat: Seat, adapters: Adapters) -> AsyncIterator[Conductor]:
+async def conducting(seat: Seat, adapters: Adapters, judge_of: JudgeOf = judge_of) -> AsyncIterator[Conductor]:
     """The conductor at work: messages are delivered and people's entries looked for until the end of the block."""
     stores = seat.stores
     closing = Closing(seat.plan, stores.clock, stores.shelf, adapters.announce)
-    conductor = Conductor(seat.plan, seat.record, seat.lease, adapters, stores.vault, closing)
+    conductor = Conductor(seat.plan, seat.record, seat.lease, adapters, stores.vault, closing, judge_of)
     try:
         async with conductor.alive():
             yield conductor

@@ -19,7 +19,8 @@ from canary.rollout.checks import Checks
 from canary.rollout.closing import Closing
 from canary.rollout.desk import Desk
 from canary.rollout.effects import raise_all, shown
-from canary.rollout.lease import NEW_HOLDER_WAITS, Lease
+from canary.rollout.judging import JudgeOf, judge_of
+from canary.rollout.lease import Lease
 from canary.rollout.pager import Pager
 from canary.rollout.record import RETRY_EVERY, Record
 from canary.rollout.retreat import Retreat
@@ -52,6 +53,7 @@ class Conductor:
         adapters: Adapters,
         vault: Vault,
         closing: Closing,
+        judge_of: JudgeOf = judge_of,
     ) -> None:
         self.plan = plan
         self.record = record
@@ -66,7 +68,7 @@ class Conductor:
         )
         self.pager = Pager(record, self.desk)
         self.retreat = Retreat(plan, record, lease, adapters.targets)
-        self.soak = Soak(plan, record, adapters, self.retreat, self.news)
+        self.soak = Soak(plan, record, adapters, self.retreat, self.news, judge_of)
         self._access: dict[str, Access] = {}
         self._checks: Checks | None = None
 
@@ -94,9 +96,10 @@ class Conductor:
 
     async def _drive(self, over: Callable[[d.Action], bool]) -> State:
         while True:
-            self.news.clear()
             try:
                 await self.record.refresh()
+                # Whatever is folded from here on, by whichever task, is news to what is decided now.
+                self.news.clear()
                 action = d.decide(self.plan, self.state, self.clock.now())
                 if over(action):
                     return self.state
@@ -239,10 +242,10 @@ class Conductor:
     # --- exposure ---------------------------------------------------------------------------------------
 
     async def _raise(self, share: float) -> None:
-        if self.state.takeovers and self.state.rises(share):
-            settled = self.state.took_at + NEW_HOLDER_WAITS
-            if self.clock.now() < settled:
-                return await pause(self.clock, min(NEWS_EVERY, settled - self.clock.now()), self.news)
+        if self.state.takeovers and self.state.rises(share) and (left := self.lease.settles_in) > 0:
+            return await pause(self.clock, min(NEWS_EVERY, left), self.news)
+        if (left := self.retreat.lands_in(share)) > 0:
+            return await self._wait_for_users(left)
         if self.state.tries:
             await pause(self.clock, RAISE_AGAIN_AFTER, self.news)
             if self.news.is_set():
@@ -259,17 +262,27 @@ class Conductor:
             self.lease.lock.epoch,
             self._may_raise,
         )
+        self.retreat.raised(share)
         return await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))
 
+    async def _wait_for_users(self, seconds: float) -> None:
+        """Those who are on the candidate meanwhile are looked after."""
+        if self.state.raised and self.state.shown:
+            await self.soak.tick()
+        else:
+            await pause(self.clock, min(NEWS_EVERY, seconds), self.news)
+
     async def _may_raise(self) -> None:
-        """The last look before each raise: nobody has said stop meanwhile, and the lease still runs.
+        """The last look before each raise: nobody has said stop or taken over meanwhile, and the lease still runs.
 
         Raises Conflict and LeaseLost.
         """
         await self.record.refresh()
         if self.state.stop:
             raise Conflict(f"{self.state.stop.kind} by {self.state.stop.by}: no further target is raised")
-        self.lease.check()
+        if self.state.rollback:
+            raise Conflict(f"on the way back ({self.state.rollback.reason}): no further target is raised")
+        self.lease.check(self.state.epoch)
 
     async def roll_back(self, cause: e.Cause, reason: str) -> None:
         """Exposure 0, now, journal or not. Returns when it was sent and looked at."""
@@ -351,6 +364,8 @@ class Conductor:
                 self.news.set()
 
     def _tell_people(self, state: State, event: e.Event) -> None:
+        if isinstance(event, e.Decision):
+            self.news.set()
         if message := line(state, event):
             self.desk.post(message, mentions(self.plan, event))
         self.pager.look()

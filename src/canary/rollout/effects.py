@@ -75,5 +75,26 @@ async def lower_all(
     clock: Clock, targets: Mapping[str, Target], releases: Releases, epoch: int
 ) -> dict[str, Verification]:
     """Exposure 0 to all targets at once, then what they show. Needs no lease: lowering is always allowed."""
-    await asyncio.gather(*(send(clock, targets[n], releases[n], 0.0, epoch) for n in releases))
-    return await look_at_all(clock, targets, releases, 0.0)
+
+    async def lowered(name: str) -> Verification:
+        await send(clock, targets[name], releases[name], 0.0, epoch)
+        return await _down(clock, targets[name], releases[name], epoch)
+
+    answers = await asyncio.gather(*map(lowered, releases))
+    return dict(zip(releases, answers, strict=True))
+
+
+async def keep_down(
+    clock: Clock, targets: Mapping[str, Target], releases: Releases, epoch: int
+) -> dict[str, Verification]:
+    """What every target shows; exposure 0 is sent again to each that does not show it."""
+    answers = await asyncio.gather(*(_down(clock, targets[n], releases[n], epoch) for n in releases))
+    return dict(zip(releases, answers, strict=True))
+
+
+async def _down(clock: Clock, target: Target, identities: Identities, epoch: int) -> Verification:
+    """Whoever shows users is lowered as soon as it is seen: no other target's silence is waited for."""
+    seen = await look(clock, target, identities, 0.0)
+    if seen.answer != "yes":
+        await send(clock, target, identities, 0.0, epoch)
+    return seen

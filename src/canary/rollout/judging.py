@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+from canary.judge.literal import Judge
 from canary.judge.sequential import SequentialJudge
 from canary.judge.terms import Settle, Terms
 from canary.plan.model import Phase, Plan
 from canary.rollout.measure import BLOCK
+
+JudgeOf = Callable[[Plan, Phase], Judge]
+"""Makes the judge of a phase."""
 
 
 def judge_of(plan: Plan, phase: Phase) -> SequentialJudge:

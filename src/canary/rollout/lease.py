@@ -15,13 +15,15 @@ REOBSERVE = 30.0
 
 
 class Lease:
-    """A held lock. `lock` is what the journal last confirmed; its end is measured on the monotonic clock."""
+    """A held lock. `lock` is what the journal last confirmed; all its times are measured on the monotonic clock:
+    a wall clock may jump."""
 
     def __init__(self, journal: Journal, clock: Clock, lock: Lock, ends: float) -> None:
         self.journal = journal
         self.clock = clock
         self.lock = lock
         self.ends = ends
+        self.taken = clock.monotonic()
         self.lost = False
 
     @classmethod
@@ -31,10 +33,18 @@ class Lease:
         lock = await journal.take(service, rollout, holder, clock.now(), LEASE)
         return cls(journal, clock, lock, asked + LEASE)
 
-    def check(self) -> None:
-        """The last statement before a send that may raise. Raises LeaseLost."""
-        if self.lost or self.clock.monotonic() >= self.ends:
+    def check(self, epoch: int = 0) -> None:
+        """The last statement before a send that may raise; `epoch` is the newest one that was seen to conduct.
+
+        Raises LeaseLost.
+        """
+        if self.lost or epoch > self.lock.epoch or self.clock.monotonic() >= self.ends:
             raise LeaseLost(f"this process does not conduct {self.lock.service} any more (epoch {self.lock.epoch})")
+
+    @property
+    def settles_in(self) -> float:
+        """Seconds until what a former holder has sent can no longer land on top of a raise."""
+        return self.taken + NEW_HOLDER_WAITS - self.clock.monotonic()
 
     async def keep(self) -> None:
         """Renew until the epoch moves on. Ends by returning, never by raising for the journal."""

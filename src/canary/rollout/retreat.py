@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from canary.plan.model import Plan
 from canary.ports import Target
-from canary.rollout.effects import look_at_all, lower_all, shown
+from canary.rollout.effects import keep_down, lower_all, shown
 from canary.rollout.events import (
     Cause,
     Event,
@@ -19,7 +19,7 @@ from canary.rollout.events import (
 )
 from canary.rollout.lease import REOBSERVE, Lease
 from canary.rollout.record import Record
-from canary.rollout.waiting import at_most
+from canary.rollout.waiting import PROVIDER_TIMEOUT, at_most
 
 JOURNAL_FIRST = 0.5
 """Seconds that the intent may take to be journaled before exposure 0 is sent all the same (promise I6)."""
@@ -27,7 +27,7 @@ LOOK_EVERY = 1.0
 
 
 class Retreat:
-    """Lowers and verifies. A raise never comes from here."""
+    """Lowers and verifies. A raise never comes from here, but what may still land of this process's raises is known."""
 
     def __init__(self, plan: Plan, record: Record, lease: Lease, targets: Mapping[str, Target]) -> None:
         self.plan = plan
@@ -35,6 +35,19 @@ class Retreat:
         self.lease = lease
         self.targets = targets
         self.clock = record.clock
+        self._raised_at = float("-inf")
+        self._open: dict[float, float] = {}
+
+    def raised(self, share: float) -> None:
+        """This process has just asked for that share; at a second try the one before may still be on its way."""
+        self._raised_at = self.clock.monotonic()
+        if self.record.state.tries > 1:
+            self._open[share] = self._raised_at + REOBSERVE
+
+    def lands_in(self, share: float) -> float:
+        """Seconds until no raise to another share can land on top of this one any more; 0 when none can now."""
+        ends = [until for other, until in self._open.items() if other != share]
+        return max(0.0, max(ends, default=0.0) - self.clock.monotonic())
 
     async def lower(self, cause: Cause, reason: str, before: Sequence[Event] = ()) -> None:
         """Send exposure 0. `before` are the lines that led here: they are journaled with the intent, in one piece."""
@@ -54,13 +67,11 @@ class Retreat:
         begun = self.clock.now()
         until = begun + self._linger()
         while True:
-            looked = await look_at_all(self.clock, self.targets, self.record.state.release, 0.0)
+            looked = await keep_down(self.clock, self.targets, self.record.state.release, self.lease.lock.epoch)
             off = {name: v for name, v in looked.items() if v.answer != "yes"}
             if not off and self.clock.now() >= until:
                 await self.record.insist(RollbackVerified(targets=shown(looked)))
                 return True
-            if off:
-                await lower_all(self.clock, self.targets, self.record.state.release, self.lease.lock.epoch)
             if off and self.clock.now() >= max(started, begun) + self.plan.rollback.within:
                 waited = self.clock.now() - started
                 await self.record.insist(RollbackUnverified(targets=shown(off), waited_seconds=waited))
@@ -68,6 +79,9 @@ class Retreat:
             await self.clock.sleep(LOOK_EVERY)
 
     def _linger(self) -> float:
-        """A raise of ours or of a former holder may still land: its answer was lost, or the holder was replaced."""
+        """A raise of ours or of a former holder may still land: its answer was lost, or the holder was replaced. One
+        that was seen may land once more as long as something on the way may send it again."""
         state = self.record.state
-        return REOBSERVE if state.raise_open or state.takeovers else 0.0
+        if state.raise_open or state.takeovers:
+            return REOBSERVE
+        return max(0.0, self._raised_at + PROVIDER_TIMEOUT - self.clock.monotonic())

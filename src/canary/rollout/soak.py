@@ -15,7 +15,7 @@ from canary.ports import Verification
 from canary.rollout import events as e
 from canary.rollout.adapters import Adapters
 from canary.rollout.effects import look_at_all, shown
-from canary.rollout.judging import judge_of
+from canary.rollout.judging import JudgeOf
 from canary.rollout.measure import BLOCK, Meter, drift
 from canary.rollout.record import Record
 from canary.rollout.retreat import Retreat
@@ -37,6 +37,7 @@ class Soak:
         adapters: Adapters,
         retreat: Retreat,
         news: asyncio.Event,
+        judge_of: JudgeOf,
     ) -> None:
         self.plan = plan
         self.record = record
@@ -45,6 +46,7 @@ class Soak:
         self.metrics = adapters.metrics
         self.retreat = retreat
         self.news = news
+        self.judge_of = judge_of
         self._meter: Meter | None = None
         self._judges: dict[str, Judge] = {}
         self._looked: Mapping[str, Verification] = {}
@@ -121,7 +123,7 @@ class Soak:
     def _judged(self, blocks: Sequence[Block]) -> tuple[list[e.Event], PhaseVerdict]:
         state, phase = self.record.state, self._soaking()
         evidence = reduce(Evidence.add, blocks, state.evidence)
-        judge = self._judges.setdefault(phase.name, judge_of(self.plan, phase))
+        judge = self._judges.setdefault(phase.name, self.judge_of(self.plan, phase))
         verdict = judge.judge(phase.criteria, phase.triggers, evidence, traffic=self.plan.traffic)
         events: list[e.Event] = [e.Sampled(block=block.to_data()) for block in blocks]
         changed = state.verdict is None or state.verdict.outcome is not verdict.outcome

@@ -1,0 +1,127 @@
+"""What simulated storms have found, each as the shortest story that showed it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+
+from canary.errors import LeaseLost
+from canary.ports import Release
+from canary.rollout import events as e
+from canary.rollout.effects import lower_all
+from canary.rollout.lease import NEW_HOLDER_WAITS
+from canary.testing.fakes import FakeClock, FakePlatform, FakeTarget
+
+
+async def die(world: Any, task: asyncio.Task[Any]) -> None:
+    """Killed on the spot: its lease stays to run out."""
+    rows = dict(world.journal._locks)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    world.journal._locks.update(rows)
+
+
+def before(world: Any, kind: str, event: e.Event) -> None:
+    """Somebody's line is journaled in the moment before the first one of that kind."""
+    append = world.journal.append
+
+    async def overtaken(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
+        if any(entry.type == kind for entry in entries):
+            world.journal.append = append
+            await append(rollout, after, [event.entry(world.clock.now())])
+        return await append(rollout, after, entries, fence)
+
+    world.journal.append = overtaken
+
+
+async def test_a_silent_target_delays_the_lowering_of_no_other() -> None:
+    """One answers never, the other refuses and still shows users: that one is asked again within 2 s."""
+    clock = FakeClock()
+    silent, refusing = FakePlatform(clock, "1.0.0"), FakePlatform(clock, "1.0.0")
+    for platform in (silent, refusing):
+        await FakeTarget(platform).prepare(Release("2.0.0", "1.0.0"))
+        platform.change_by_hand(0.1)
+    silent.unreachable, refusing.refuses = True, "busy"
+    begun = clock.now()
+    targets = {"api": FakeTarget(silent), "web": FakeTarget(refusing)}
+    releases = {name: e.Identities(candidate="2.0.0", stable="1.0.0") for name in targets}
+    await lower_all(clock, targets, releases, 1)
+    assert len([sent for sent in refusing.sent if sent.share == 0 and sent.at - begun < 2.0]) == 2
+
+
+async def test_an_abort_that_another_line_folds_is_not_put_off(world: Any, ended: Any, person: Any) -> None:
+    """It stands right before a sample of the soak: users are off within 2 s, not at the end of the block."""
+    before(world, "sampled", e.AbortAsked(**person()))
+    task = world.start()
+    await world.approve("owner", "lead")
+    assert (await ended(task)).rollback.cause == "abort"
+    asked = next(line.at for line in await world.lines() if line.type == "abort_asked")
+    lowered = [sent.at for sent in world.platforms["web"].sent if sent.share == 0]
+    assert lowered[0] - asked < 2.0
+
+
+async def test_who_sees_a_successor_raises_no_further_target(world: Any, ended: Any) -> None:
+    """While the first target takes its time somebody else takes the service over: the second target is not raised."""
+    world.platforms["api"].delay = 1.0
+    task = world.start()
+    await world.approve("owner", "lead")
+    await world.until(lambda s: s.asked == 0.1)
+    lock = await world.journal.take("shop", "r1", "another", world.clock.now() + 60, 20.0)
+    took = e.ConductorTook(holder="another", epoch=lock.epoch, lease_seconds=20.0)
+    await world.journal.append("r1", (await world.state()).seq, [took.entry(world.clock.now())], lock)
+    with pytest.raises(LeaseLost):
+        await ended(task)
+    assert [sent.share for sent in world.platforms["api"].sent] == [0.1]
+    assert world.platforms["web"].sent == []
+
+
+async def test_a_new_holder_waits_whatever_the_wall_clock_does(
+    world: Any, ended: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock jumps a minute right after the takeover: the raise still comes after the lease and a time-out."""
+    task = world.start()
+    await world.until(lambda s: s.approval is not None)
+    await die(world, task)
+    await world.clock.sleep(21)
+    monkeypatch.setattr("canary.rollout.conducting.holder", lambda: "another")
+    task = world.start()
+    await world.until(lambda s: s.takeovers == 1)
+    took = world.clock.monotonic()
+    world.clock.start += 60.0
+    await world.approve("owner", "lead")
+    await world.until(lambda s: s.asked == 0.1)
+    assert world.clock.monotonic() - took >= NEW_HOLDER_WAITS - 1.0
+    await die(world, task)
+
+
+async def test_a_raise_that_lands_late_does_not_undo_full_exposure(make_world: Any, ended: Any) -> None:
+    """The first try of 10 % lands 28 s after it was sent, the second at once: 100 % is asked for when it has landed."""
+    world = make_world({"phases.1.for": "15s"})
+    world.metrics.rate = 100_000.0
+    world.platforms["web"].delay = 28.0
+    task = world.start()
+    await world.approve("owner", "lead")
+    await world.until(lambda s: s.tries == 1 and bool(world.platforms["web"].sent))
+    world.platforms["web"].delay = 0.0
+    assert (await ended(task)).ended.outcome == "promoted"
+    await world.clock.sleep(60)
+    assert world.shares() == [1.0, 1.0]
+
+
+async def test_a_raise_that_lands_twice_is_taken_back(world: Any, ended: Any, person: Any) -> None:
+    """Aborted right after the raise, which something on the way repeats 4 s later: that is seen, and lowered."""
+    task = world.start()
+    await world.approve("owner", "lead")
+    await world.until(lambda s: s.asked == 0.1 and s.shown)
+    repeated = world.clock.now() + 4.0
+    await world.says(e.AbortAsked(**person()))
+    await world.until(lambda s: s.rollback is not None)
+    await world.clock.sleep(repeated - world.clock.now())
+    world.platforms["web"].change_by_hand(0.1)
+    with contextlib.suppress(LeaseLost):
+        await ended(task)
+    assert world.shares() == [0.0, 0.0]
+    assert (await world.state()).rollback.verified
