@@ -78,6 +78,17 @@ async def test_who_sees_a_successor_raises_no_further_target(world: Any, ended: 
     assert world.platforms["web"].sent == []
 
 
+async def test_a_rejection_during_the_raise_counts(world: Any, ended: Any) -> None:
+    """Somebody takes the approval back while the first target takes its time: the second one is not raised."""
+    world.platforms["api"].delay = 1.0
+    task = world.start()
+    await world.approve("owner", "lead")
+    await world.until(lambda s: s.asked == 0.1)
+    await world.says(e.ApprovalRejected(role="owner", by="Olga", how="a test", reason="not yet"))
+    assert (await ended(task)).ended.outcome == "rolled_back"
+    assert [sent.share for sent in world.platforms["web"].sent if sent.share > 0] == []
+
+
 async def test_a_new_holder_waits_whatever_the_wall_clock_does(
     world: Any, ended: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

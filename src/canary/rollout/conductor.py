@@ -280,6 +280,8 @@ class Conductor:
         await self.record.refresh()
         if self.state.stop:
             raise Conflict(f"{self.state.stop.kind} by {self.state.stop.by}: no further target is raised")
+        if self.state.rejected:
+            raise Conflict(f"go-live was rejected by {self.state.rejected}: no further target is raised")
         if self.state.rollback:
             raise Conflict(f"on the way back ({self.state.rollback.reason}): no further target is raised")
         self.lease.check(self.state.epoch)
