@@ -136,3 +136,19 @@ async def test_a_raise_that_lands_twice_is_taken_back(world: Any, ended: Any, pe
         await ended(task)
     assert world.shares() == [0.0, 0.0]
     assert (await world.state()).rollback.verified
+
+
+async def test_who_stood_still_until_its_lease_had_run_out_only_leaves(world: Any, ended: Any) -> None:
+    """It wakes after half a minute and reaches no journal: its successor may have finished, so it lowers nobody."""
+    task = world.start()
+    await world.in_canary()
+    sent = len(world.platforms["web"].sent)
+    world.journal.away = True
+    world.clock.stand_still(30.0)
+    await world.clock.sleep(40)
+    assert world.shares() == [0.1, 0.1]
+    world.journal.away = False
+    await world.journal.take("shop", "r1", "another", world.clock.now(), 20.0)
+    with pytest.raises(LeaseLost):
+        await ended(task)
+    assert len(world.platforms["web"].sent) == sent

@@ -108,8 +108,9 @@ class Conductor:
             except Conflict:
                 continue
             except JournalUnavailable as error:
-                # At full, where all was judged good, users stay, and the pager pages until the journal is back.
-                if self.record.too_silent and not self.state.at_full:
+                # At full, where all was judged good, users stay, and the pager pages until the journal is back. Whoever
+                # stood still until its lease had run out may have a successor that has finished: it only leaves.
+                if self.record.too_silent and not self.state.at_full and not self.lease.over:
                     await self.roll_back("conductor", f"the journal does not answer: {error.what}")
                     return self.state
                 await self.clock.sleep(RETRY_EVERY)

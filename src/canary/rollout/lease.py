@@ -38,8 +38,13 @@ class Lease:
 
         Raises LeaseLost.
         """
-        if self.lost or epoch > self.lock.epoch or self.clock.monotonic() >= self.ends:
+        if self.over or epoch > self.lock.epoch:
             raise LeaseLost(f"this process does not conduct {self.lock.service} any more (epoch {self.lock.epoch})")
+
+    @property
+    def over(self) -> bool:
+        """Whether somebody else may conduct by now."""
+        return self.lost or self.clock.monotonic() >= self.ends
 
     @property
     def settles_in(self) -> float:

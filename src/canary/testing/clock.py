@@ -43,6 +43,10 @@ class FakeClock:
         self._watch()
         await wake
 
+    def stand_still(self, seconds: float) -> None:
+        """As a stopped process finds it when it goes on: so much time has gone by, and all who slept wake late."""
+        self._elapsed += seconds
+
     def _watch(self) -> None:
         if not self._watching:
             self._watching = True
@@ -64,7 +68,7 @@ class FakeClock:
             heapq.heappop(self._asleep)  # its task was cancelled
         if not self._asleep:
             return
-        self._elapsed = self._asleep[0][0]
+        self._elapsed = max(self._elapsed, self._asleep[0][0])
         while self._asleep and self._asleep[0][0] <= self._elapsed:
             wake = heapq.heappop(self._asleep)[2]
             if not wake.done():
