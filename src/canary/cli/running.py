@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,6 +17,10 @@ from canary.cli.decisions import AsJson, By, Reason, Rollout, who
 
 if TYPE_CHECKING:
     from canary.guard import Guard
+    from canary.rollout.conducting import Stores
+
+TEND_EVERY = 60.0
+"""Seconds between two looks for lost reviews and looks of the watch."""
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan's YAML file, or an overlay of one.")]
 Version = Annotated[str, typer.Option("--version", help="The version to roll out.", show_default=False)]
@@ -176,7 +181,25 @@ def guard(
 
 async def _guard_once() -> Sequence[str]:
     async with _opened_guard() as watching:
-        return await watching.look()
+        recovered = await watching.look()
+        await _tend(watching.stores)
+        return recovered
+
+
+async def _tending(stores: Stores) -> None:
+    while True:
+        await _tend(stores)
+        await stores.clock.sleep(TEND_EVERY)
+
+
+async def _tend(stores: Stores) -> None:
+    """Make lost reviews and looks again. Without a Prefect that answers there is nothing to do, and nothing is said."""
+    from canary.tasks.missing import make_again
+
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(TEND_EVERY):
+            for name in await make_again(stores):
+                sys.stderr.write(f"was missing, and is made again: {name}\n")
 
 
 async def _guard(host: str, port: int | None) -> Sequence[str]:
@@ -187,6 +210,8 @@ async def _guard(host: str, port: int | None) -> Sequence[str]:
             served = await stack.enter_async_context(serving(watching, host, port))
             sys.stderr.write(f"metrics: http://{host}:{served}/metrics\n")
         sys.stderr.write("the guard watches; it ends with Ctrl-C\n")
+        tending = asyncio.create_task(_tending(watching.stores))
+        stack.callback(tending.cancel)
         await watching.watch()
     return ()
 
