@@ -35,7 +35,7 @@ test: setup services
 	@# What waits for others beside what computes; then what only counts on a machine that does nothing else.
 	@logs=$$(mktemp -d); trap 'rm -rf '$$logs EXIT; \
 	$(BIN)/python -m pytest -p no:cacheprovider tests/prefect >$$logs/prefect 2>&1 & prefect=$$!; \
-	$(BIN)/python -m pytest -p no:cacheprovider $(DEMOS) >$$logs/demo 2>&1 & demo=$$!; \
+	nice -n 5 $(BIN)/python -m pytest -p no:cacheprovider $(DEMOS) >$$logs/demo 2>&1 & demo=$$!; \
 	$(BIN)/python -m pytest -m "not prefect and not demo and not alone"; failed=$$?; \
 	wait $$prefect || failed=1; wait $$demo || failed=1; cat $$logs/prefect $$logs/demo; exit $$failed
 	$(BIN)/python -m pytest $(ALONE)

@@ -17,7 +17,7 @@ from canary.rollout.conducting import Start, Stores, begin, conducting, pass_pre
 from canary.rollout.lease import NEW_HOLDER_WAITS
 
 EFFECTS = ("append", "take", "release", "seal", "drop", "prepare", "expose", "put")
-SHORT = {"phases.0.for": "1m", "phases.1.for": "1m"}
+SHORT = {"phases.0.for": "1m", "phases.1.for": "2m"}
 
 
 class Killed(BaseException):

@@ -10,21 +10,19 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from canary.errors import JournalError
 from canary.ports import Entry, NewEntry
 from canary.rollout.fired import FiredAlert
+from canary.rollout.parts import Baseline as Baseline
+from canary.rollout.parts import Identities as Identities
+from canary.rollout.parts import Part
+from canary.rollout.parts import Shown as Shown
 
 Outcome = Literal["promoted", "rolled_back", "held", "unverified", "refused"]
 Cause = Literal["fail", "abort", "no evidence", "undecided", "approval", "staging", "platform", "conductor", "guard"]
 TYPES: dict[str, type[Event]] = {}
-
-
-class Part(BaseModel):
-    """Immutable, JSON both ways."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Event(Part):
@@ -60,13 +58,6 @@ def not_understood(entry: Entry) -> JournalError:
 # --- the rollout itself -------------------------------------------------------------------------------------
 
 
-class Identities(Part):
-    """One target's release: immutable identities, `stable` as observed."""
-
-    candidate: str
-    stable: str
-
-
 class RolloutStarted(Event):
     plan: str
     plan_hash: str
@@ -83,18 +74,6 @@ class ConductorTook(Event):
     holder: str
     epoch: int
     lease_seconds: float
-
-
-class Baseline(Part):
-    """What a version's users met, as it was recorded when everybody had got it.
-
-    figures: measure → what it showed: `total` counted, and either `share` (of bad events) or `p50`, `p95`, `p99`
-    in seconds; a figure that could not be told is absent.
-    """
-
-    rollout: str
-    version: str
-    figures: Mapping[str, Mapping[str, float]]
 
 
 class ChecklistObserved(Event):
@@ -178,14 +157,6 @@ class ExposureIntended(Event):
     share: float
     targets: tuple[str, ...]
     why: str
-
-
-class Shown(Part):
-    """What one target shows."""
-
-    answer: Literal["yes", "no", "cannot tell"]
-    observed: float | None
-    detail: str
 
 
 class ExposureObserved(Event):

@@ -14,7 +14,7 @@ from typing import Literal
 
 from canary.judge.baseline_trial import PROFILES, Compared
 from canary.judge.buckets import edges_around
-from canary.judge.edges import LEARNT_FROM, NEAR, edges
+from canary.judge.edges import LEARNT_BLOCKS, LEARNT_FROM, NEAR, edges
 from canary.judge.limits_trial import Limited, allowed
 from canary.judge.power.facts import Known
 from canary.judge.power.latency import Latency, as_tally
@@ -103,7 +103,8 @@ def cell_of(rule: Compared | Limited, setting: Setting, known: Known) -> Cell | 
     if isinstance(found, str):
         return found
     canary, baseline = per_block * setting.exposure, per_block * (1 - setting.exposure)
-    learnt = math.ceil(LEARNT_FROM / baseline) if isinstance(found.form, Ratios) and found.axis == "slow" else 0
+    compared = isinstance(found.form, Ratios) and found.axis == "slow"
+    learnt = max(math.ceil(LEARNT_FROM / baseline), LEARNT_BLOCKS) if compared else 0
     return replace(found, canary=canary, baseline=baseline, skipped=setting.warm + learnt)
 
 
