@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from canary.judge.backtest.chance import Rate
 from canary.judge.bound import BETTER, WORSE, evidence
 from canary.judge.profiles import STEADY
 from canary.judge.ratio import SURE
@@ -27,7 +28,8 @@ NEEDED = 2 / (1 - SURE)
 
 @dataclass(frozen=True)
 class Row:
-    """One cell. missed: the share of runs in which the truth was left out at some look; high: 99 % upper limit."""
+    """One cell. missed: the share of runs in which the truth was left out at some look; high: the upper end of its
+    99 % interval."""
 
     what: str
     rps: float
@@ -69,18 +71,17 @@ def measured(runs: int, seed: int) -> list[Row]:
         for bad in (0.002, 0.01):
             for true in (1.0, 2.0, 5.0):
                 missed = ratio(rps, bad, true, runs, draw)
-                rows.append(Row("ratio", rps, bad, true, runs, missed, _high(missed, runs)))
+                rows.append(_row("ratio", rps, bad, true, runs, missed))
             for cluster in (1, 4):
                 missed = share(rps, bad, cluster, runs, draw)
-                rows.append(Row(f"share, by {cluster}", rps, bad, bad, runs, missed, _high(missed, runs)))
+                rows.append(
+                    Row(f"share, by {cluster}", rps, bad, bad, runs, missed, Rate.seen(round(missed * runs), runs).high)
+                )
     return rows
 
 
-def _high(missed: float, runs: int) -> float:
-    """Wilson's upper limit, 99 % on both sides."""
-    z = 2.576
-    centre, spread = missed + z * z / (2 * runs), z * np.sqrt(missed * (1 - missed) / runs + z * z / (4 * runs * runs))
-    return float((centre + spread) / (1 + z * z / runs))
+def _row(what: str, rps: float, bad: float, true: float, runs: int, missed: float) -> Row:
+    return Row(what, rps, bad, true, runs, missed, Rate.seen(round(missed * runs), runs).high)
 
 
 def main() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from prefect.settings import get_current_settings
 
+from canary.errors import JournalError, JournalUnavailable
 from canary.plan.load import parse_plan
-from canary.rollout.by_hand import superseded_by
+from canary.ports import Journal
+from canary.rollout.by_hand import stays
 from canary.rollout.conducting import Stores, stored_plan
+from canary.rollout.folding import fold
 from canary.rollout.overdue import Overdue, overdue
-from canary.rollout.people import readable
 from canary.rollout.state import State
 from canary.tasks.later import run_later
 from canary.tasks.reviews import REVIEW_DEPLOYMENT
@@ -16,24 +18,56 @@ from canary.tasks.watches import WATCH_DEPLOYMENT
 
 AGAIN = 3600.0
 """Seconds after which a lost review is made once more; a look of the watch has a new number each time."""
+OLD = 30 * 86_400.0
+"""Seconds since the end of a rollout after which neither it nor an older one is looked at."""
 
 
-async def make_again(stores: Stores) -> list[str]:
-    """The names of the runs that were missing; none without a Prefect API, of which Prefect would start one of its own.
+class LostRuns:
+    """Looks for them. It remembers how far it has read each rollout: a look costs what is new, not days of blocks."""
 
-    Raises what Prefect raises, and JournalUnavailable.
-    """
-    made: list[str] = []
-    if not get_current_settings().api.url:
-        return made
-    async for state in readable(stores.journal):
-        plan = parse_plan((await stored_plan(stores.journal, state.plan_hash)).body)
+    def __init__(self) -> None:
+        self._read: dict[str, State] = {}
+
+    async def make_again(self, stores: Stores) -> list[str]:
+        """The names of the runs that were missing; none without a Prefect API: Prefect would start one of its own.
+
+        Raises what Prefect raises, and JournalUnavailable.
+        """
+        made: list[str] = []
+        built_upon: set[str] = set()
         now = stores.clock.now()
-        for missing in overdue(plan, state, now):
-            if missing.kind == "watch" and await superseded_by(stores, state):
+        for rollout in await stores.journal.rollouts() if get_current_settings().api.url else ():
+            state = await self._up_to_date(stores.journal, rollout)
+            if state is None:
                 continue
-            made.append(await _make(missing, state, now))
-    return made
+            if state.ended and now - state.ended_at > OLD:
+                break
+            for missing in await _missing(stores.journal, state, now):
+                # What a later rollout built upon is not looked at any more.
+                if missing.kind == "review" or state.service not in built_upon:
+                    made.append(await _make(missing, state, now))
+            if stays(state):
+                built_upon.add(state.service)
+        return made
+
+    async def _up_to_date(self, journal: Journal, rollout: str) -> State | None:
+        """None for a rollout that another version wrote: it must stop no other."""
+        state = self._read.get(rollout, State(rollout))
+        try:
+            async for entry in journal.lines(rollout, state.seq):
+                state = fold(state, [entry])
+        except JournalUnavailable:
+            raise
+        except JournalError:
+            return None
+        self._read[rollout] = state
+        return state
+
+
+async def _missing(journal: Journal, state: State, now: float) -> tuple[Overdue, ...]:
+    if state.ended is None:
+        return ()
+    return overdue(parse_plan((await stored_plan(journal, state.plan_hash)).body), state, now)
 
 
 async def _make(missing: Overdue, state: State, now: float) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from bench.judge.decisions import HORIZON, Decisions
-from bench.judge.intervals import interval
 from bench.judge.scrapes import EVERY, SLOTS
+from canary.judge.backtest.chance import Rate
 from canary.judge.odds import Array
 
 
@@ -23,8 +23,8 @@ class Share(BaseModel):
 
     @classmethod
     def of(cls, hits: int, runs: int) -> Share:
-        low, high = interval(hits, runs)
-        return cls(share=hits / runs, low=low, high=high)
+        seen = Rate.seen(hits, runs)
+        return cls(share=seen.share, low=seen.low, high=seen.high)
 
 
 class Outcome(BaseModel):

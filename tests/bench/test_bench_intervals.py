@@ -11,8 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.judge.decisions import NEVER, Decisions
-from bench.judge.intervals import beta_below, interval
-from bench.judge.outcomes import outcome
+from bench.judge.outcomes import Share, outcome
+
+
+def interval(hits: int, runs: int) -> tuple[float, float]:
+    found = Share.of(hits, runs)
+    return found.low, found.high
 
 
 def at_least(hits: int, runs: int, chance: float) -> float:
@@ -43,19 +47,6 @@ def test_the_ends_are_right_for_as_many_runs_as_a_cell_has(hits: int, runs: int)
         if 0 < end < 1:
             mass = np.exp(ways + k * np.log(end) + (runs - k) * np.log1p(-end))
             assert mass[seen].sum() == pytest.approx(0.005, rel=1e-6)
-
-
-def test_the_beta_tail_of_many_runs() -> None:
-    """Symmetric where it must be, and 1 − (1 − x)^b for a = 1."""
-    assert beta_below(10_000, 10_000, 0.5) == pytest.approx(0.5)
-    assert beta_below(1, 20_000, 1e-4) == pytest.approx(1 - (1 - 1e-4) ** 20_000)
-
-
-def test_a_share_of_nothing_is_refused() -> None:
-    """And so are more hits than runs."""
-    for hits, runs in ((0, 0), (3, 2), (-1, 2)):
-        with pytest.raises(ValueError, match="no share"):
-            interval(hits, runs)
 
 
 def test_every_run_is_counted_once_and_pays_until_it_is_rolled_back() -> None:

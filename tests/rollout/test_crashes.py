@@ -318,3 +318,24 @@ async def test_rollback_by_hand_of_nothing(world: Any, person: Any) -> None:
     """An unknown rollout is named, and nothing is sent."""
     with pytest.raises(UnknownRollout, match="never"):
         await by_hand.bring_back(world.stores, "never", e.RollbackAsked(**person()), world.opener)
+
+
+@pytest.mark.parametrize(("rate", "said"), [(200.0, 0), (240.0, 1)])
+async def test_who_goes_on_holds_the_source_against_the_journal(
+    world: Any, ended: Any, another_process: Any, rate: float, said: int
+) -> None:
+    """A source that tells otherwise now is named once, behind the first block of the new conductor; the evidence of
+    the journal stays, and the rollout goes on."""
+    task = world.start()
+    await world.in_canary()
+    await world.until(lambda s: s.evidence.blocks >= 4)
+    await die(world, task)
+    await world.clock.sleep(22)
+    world.metrics.rate = rate
+    another_process("another")
+    assert (await ended(world.start())).ended.outcome == "promoted"
+    kinds = await world.types()
+    assert kinds.count("samples_differ") == said
+    if said:
+        since = kinds[kinds.index("conductor_took", kinds.index("sampled")) :]
+        assert since.index("sampled") < since.index("samples_differ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,6 +17,7 @@ from canary.cli.decisions import AsJson, By, Reason, Rollout, who
 if TYPE_CHECKING:
     from canary.guard import Guard
     from canary.rollout.conducting import Stores
+    from canary.tasks.missing import LostRuns
 
 TEND_EVERY = 60.0
 """Seconds between two looks for lost reviews and looks of the watch."""
@@ -181,25 +181,34 @@ def guard(
 
 async def _guard_once() -> Sequence[str]:
     async with _opened_guard() as watching:
+        from canary.tasks.missing import LostRuns
+
         recovered = await watching.look()
-        await _tend(watching.stores)
+        await _tend(watching.stores, LostRuns(), "")
         return recovered
 
 
 async def _tending(stores: Stores) -> None:
+    from canary.tasks.missing import LostRuns
+
+    lost, trouble = LostRuns(), ""
     while True:
-        await _tend(stores)
+        trouble = await _tend(stores, lost, trouble)
         await stores.clock.sleep(TEND_EVERY)
 
 
-async def _tend(stores: Stores) -> None:
-    """Make lost reviews and looks again. Without a Prefect that answers there is nothing to do, and nothing is said."""
-    from canary.tasks.missing import make_again
-
-    with contextlib.suppress(Exception):
+async def _tend(stores: Stores, lost: LostRuns, before: str) -> str:
+    """Make lost reviews and looks again. What stands in the way is said when it is new, and ends no guard."""
+    try:
         async with asyncio.timeout(TEND_EVERY):
-            for name in await make_again(stores):
+            for name in await lost.make_again(stores):
                 sys.stderr.write(f"was missing, and is made again: {name}\n")
+    except Exception as error:
+        trouble = type(error).__name__
+        if trouble != before:
+            sys.stderr.write(f"lost reviews cannot be looked for ({trouble}); tried again every {TEND_EVERY:.0f} s\n")
+        return trouble
+    return ""
 
 
 async def _guard(host: str, port: int | None) -> Sequence[str]:

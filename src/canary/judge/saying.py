@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from canary.judge.block import NONE, Tally, plus
 from canary.judge.buckets import quantile_of, whole
+from canary.judge.comparison import P95
 from canary.judge.evidence import Evidence
 from canary.judge.proof import Proof
 from canary.judge.terms import Terms
@@ -76,7 +77,7 @@ def _shown(rule: Rule, canary: Tally, baseline: Tally | None) -> tuple[float | N
 
 def _against(rule: OfBaseline, canary: Tally, baseline: Tally) -> tuple[float | None, float | None, Unit]:
     if canary.buckets or baseline.buckets:
-        ours, theirs = (quantile_of(whole(tally), rule.quantile or 0.95) for tally in (canary, baseline))
+        ours, theirs = (quantile_of(whole(tally), rule.quantile or P95) for tally in (canary, baseline))
         limit = (1 + rule.by) * theirs.value if theirs and theirs.value is not None else None
         return (ours.value if ours else None), limit, "seconds"
     if canary.last is not None or baseline.last is not None:
@@ -104,12 +105,11 @@ def _seen(rule: Rule, canary: Tally, baseline: Tally) -> str:
         found = quantile_of(whole(canary), rule.quantile)
         shown = f" {spoken(rule.quantile)} {found.told(rule.unit)}" if found else ""
         return f"{shown} over {count(canary.total)} canary requests"
-    value, limit, unit = _against(rule, canary, baseline) if isinstance(rule, OfBaseline) else (None, None, "share")
-    quantile = f" {spoken(getattr(rule, 'quantile', None) or 0.95)}" if unit == "seconds" else ""
-    told = [
-        _told(number, unit) for number in (value, None if limit is None else limit / (1 + getattr(rule, "by", 0.0)))
-    ]
-    return f"{quantile}: {told[0]} on the canary, {told[1]} on the baseline"
+    assert isinstance(rule, OfBaseline)
+    value, limit, unit = _against(rule, canary, baseline)
+    quantile = f" {spoken(rule.quantile or P95)}" if unit == "seconds" else ""
+    past = None if limit is None else limit / (1 + rule.by)
+    return f"{quantile}: {_told(value, unit)} on the canary, {_told(past, unit)} on the baseline"
 
 
 def _told(number: float | None, unit: str) -> str:

@@ -10,6 +10,7 @@ Everything here works on many streams at once: counts are arrays, and a state ha
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Self
 
 import numpy as np
@@ -171,13 +172,10 @@ def _likelier(money: Array, odds: Array, better: Array, counts: Counts) -> Array
 
 def towards(money: Array, goal: Array, odds: Array, counts: Counts, coming: Array) -> Array:
     """`money` after the block, betting for the best chance to reach `goal` while `coming` bad events come."""
-    from statistics import NormalDist
-
     bad = counts.bad + counts.other_bad
     theta = largest_share(odds, counts.n, counts.other_n, bad)
     chance = np.clip(money / np.maximum(goal, 1e-12), 1e-9, 1 - 1e-9)
-    normal = NormalDist()
-    z = np.vectorize(normal.inv_cdf, otypes=[float])(chance)
+    z = np.vectorize(NormalDist().inv_cdf, otypes=[float])(chance)
     density = np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
     stake = density / chance * bad * theta / np.sqrt(theta * (1 - theta) * np.maximum(coming, bad))
     return np.asarray(money * (1 + np.minimum(stake, 0.97) * (counts.bad / bad / theta - 1)))

@@ -75,10 +75,14 @@ async def superseded_by(stores: Stores, state: State) -> str | None:
     async for later in readable(stores.journal):
         if later.rollout == state.rollout:
             return None
-        undone = later.ended and later.ended.outcome in ("rolled_back", "refused")
-        if later.service == state.service and later.release and not undone:
+        if later.service == state.service and stays(later):
             return later.rollout
     return None
+
+
+def stays(state: State) -> bool:
+    """Whether the rollout changes its service still, or changed it for good."""
+    return bool(state.release) and not (state.ended and state.ended.outcome in ("rolled_back", "refused"))
 
 
 async def _lower(stores: Stores, state: State, opener: Opener) -> None:

@@ -68,15 +68,19 @@ class Soak:
 
     async def tick(self) -> None:
         """One block: what was seen is journaled; a FAIL sends exposure 0 before this returns."""
+        inherited = not self._begun and bool(self.record.state.evidence.trail)
         seen = await unless(self.news, self._see())
         if seen is None:
             return
+        self._begun = True
         events, verdict = seen
         if verdict and verdict.outcome is Outcome.FAIL:
             await self.retreat.lower("fail", verdict.reason, before=events)
             return
         if events:
             await self.record.tell(*events)
+        if inherited:
+            await self._compare()
         if not self.record.state.shown:
             return
         now, due = self.clock.now(), self.record.state.due
@@ -84,8 +88,6 @@ class Soak:
         await pause(self.clock, min(wait, due - now) if now < due else wait, self.news)
 
     async def _see(self) -> tuple[list[e.Event], PhaseVerdict | None]:
-        if not self._begun:
-            await self._compare()
         await self._look()
         drifted = self._drifted()
         try:
@@ -98,9 +100,9 @@ class Soak:
         return [*drifted, *self._sighted(), *events], verdict
 
     async def _compare(self) -> None:
-        """Once, when this conductor goes on with what another one has measured."""
-        differ = await self.meter.differing(self._soaking(), self.record.state)
-        self._begun = True
+        """Once, when this conductor goes on with what another one has measured; behind its first own look, which may
+        have to lower."""
+        differ = await unless(self.news, self.meter.differing(self._soaking(), self.record.state))
         if differ is not None:
             await self.record.tell(differ)
 
@@ -123,8 +125,9 @@ class Soak:
     def _judged(self, blocks: Sequence[Block]) -> tuple[list[e.Event], PhaseVerdict]:
         state, phase = self.record.state, self._soaking()
         evidence = reduce(Evidence.add, blocks, state.evidence)
-        judge = self._judges.setdefault(phase.name, self.judge_of(self.plan, phase))
-        verdict = judge.judge(phase.criteria, phase.triggers, evidence, traffic=self.plan.traffic)
+        if phase.name not in self._judges:
+            self._judges[phase.name] = self.judge_of(self.plan, phase)
+        verdict = self._judges[phase.name].judge(phase.criteria, phase.triggers, evidence, traffic=self.plan.traffic)
         events: list[e.Event] = [e.Sampled(block=block.to_data()) for block in blocks]
         changed = state.verdict is None or state.verdict.outcome is not verdict.outcome
         if changed or self._worth_saying(state.verdict, verdict):

@@ -50,7 +50,7 @@ class LogNormal:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What a histogram counted; between its edges log-linear."""
+    """What a histogram counted; between its edges log-normal."""
 
     tally: Tally
 
