@@ -188,8 +188,9 @@ def _waits(world: World) -> Iterator[Violation]:
     for sent in raises(world):
         mine = next((line for line in took if line.entry.epoch == sent.epoch), None)
         rising = sent.share > min(shares_at(world, sent.at)) + EPSILON and not _moved_by_hand(world)
-        if mine and mine is not took[0] and rising and sent.at < mine.at + NEW_HOLDER_WAITS - AT_ONCE:
-            yield Violation("I4", sent.at, f"epoch {sent.epoch} raised {sent.at - mine.at:.1f} s after it took over")
+        waited = sent.at - world.store.taken.get(sent.epoch, 0.0)
+        if mine and mine is not took[0] and rising and waited < NEW_HOLDER_WAITS - AT_ONCE:
+            yield Violation("I4", sent.at, f"epoch {sent.epoch} raised {waited:.1f} s after it took over")
 
 
 def _moved_by_hand(world: World) -> bool:

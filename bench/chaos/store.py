@@ -54,6 +54,7 @@ class Store:
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     vault: MemoryVault = field(default_factory=MemoryVault)
     lines: list[Line] = field(default_factory=list)
+    taken: dict[int, float] = field(default_factory=dict)
     silent_until: float = 0.0
     slow: bool = False
     writes: int = 0
@@ -98,6 +99,16 @@ class Store:
             for line in self.lines[-len(done) :] if done else ():
                 self.told(line)
             return done
+
+        return work
+
+    def take(self, service: str, rollout: str, holder: str, now: float, lease: float) -> Any:
+        """The taking of a lock; when it had its effect is remembered by its epoch."""
+
+        async def work() -> Lock:
+            lock = await self.journal.take(service, rollout, holder, now, lease)
+            self.taken[lock.epoch] = asyncio.get_running_loop().time()
+            return lock
 
         return work
 
@@ -181,7 +192,7 @@ class ProcessJournal:
         return await self._read(lambda: self.store.journal.plan_named(name))
 
     async def take(self, service: str, rollout: str, holder: str, now: float, lease: float) -> Lock:
-        return await self._write(("take",), lambda: self.store.journal.take(service, rollout, holder, now, lease))
+        return await self._write(("take",), self.store.take(service, rollout, holder, now, lease))
 
     async def renew(self, lock: Lock, now: float, lease: float) -> Lock:
         return await self._write(("renew",), lambda: self.store.journal.renew(lock, now, lease))

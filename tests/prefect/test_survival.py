@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from canary.ports import Entry
+from canary.rollout.reviving import COMES_WITHIN
 from canary.rollout.state import State
 
 if TYPE_CHECKING:
@@ -54,19 +55,33 @@ def _conductor(entries: list[Entry]) -> int:
     return int(holders[-1].rpartition(":")[2])
 
 
-async def test_a_killed_conductor_is_replaced_by_the_guard(up: Place, plan_in: PlanIn, tmp_path: Path) -> None:
-    """kill -9 of the flow's process in mid-canary: exposure 0 on every target, by another process, journaled."""
+async def test_a_killed_conductor_is_replaced(up: Place, plan_in: PlanIn, tmp_path: Path) -> None:
+    """kill -9 of the flow's process in mid-canary: the guard asks Prefect for another run. On a machine that starts it
+    within 25 s it goes on with the phase; else the guard brings everybody back."""
     rollout = await _mid_canary(up, plan_in(tmp_path))
     _, entries = await up.journal(rollout)
     os.kill(dead := _conductor(entries), signal.SIGKILL)
+
+    async def replaced() -> State | None:
+        state, _ = await up.journal(rollout)
+        return state if state.takeovers else None
+
+    state = await up.until(replaced, "another process in its place")
+    keys = [run["idempotency_key"] for run in await up.everything("flow_runs")]
+    assert keys.count(f"resume:{rollout}:1") == 1
+    assert state.asked_run is not None
+    if not state.rollback:
+        code, output = await up.run("canary", "abort", rollout, "--reason", "seen enough")
+        assert code == 0, output
     state, entries = await _ended(up, rollout)
     assert state.ended is not None
     assert (state.ended.outcome, state.ended.verified) == ("rolled_back", True)
-    assert state.rollback is not None
-    assert state.rollback.cause == "guard"
     assert _conductor(entries) != dead
     assert {name: shown.observed for name, shown in state.targets.items()} == dict.fromkeys(state.targets, 0.0)
     assert [entry.epoch for entry in entries if entry.type == "rollback_verified"] == [2]
+    assert state.rollback is not None
+    in_time = state.took_at < state.asked_run.at + COMES_WITHIN
+    assert state.rollback.cause == ("abort" if in_time else "guard")
 
 
 async def test_journal_and_vault_are_enough_to_roll_back(up: Place, plan_in: PlanIn, tmp_path: Path) -> None:

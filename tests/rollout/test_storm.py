@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from canary.errors import LeaseLost
+from canary.guard import Guard
 from canary.ports import Release
 from canary.rollout import events as e
 from canary.rollout.effects import lower_all
@@ -152,3 +153,48 @@ async def test_who_stood_still_until_its_lease_had_run_out_only_leaves(world: An
     with pytest.raises(LeaseLost):
         await ended(task)
     assert len(world.platforms["web"].sent) == sent
+
+
+async def test_a_raise_to_everybody_that_was_not_sent_is_not_full_exposure(world: Any, ended: Any) -> None:
+    """The journal falls silent right behind the intent of 100 %: the users of the canary are lowered after 10 s."""
+    append = world.journal.append
+
+    async def last(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
+        done = await append(rollout, after, entries, fence)
+        world.journal.away = any(x.type == "exposure_intended" and x.data["share"] == 1 for x in entries)
+        return done
+
+    world.journal.append = last
+    task = world.start()
+    await world.approve("owner", "lead")
+    while not world.journal.away:
+        await world.clock.sleep(1)
+    await world.clock.sleep(12)
+    assert world.shares() == [0.0, 0.0]
+    world.journal.append, world.journal.away = append, False
+    assert (await ended(task)).ended.outcome == "rolled_back"
+
+
+async def test_an_end_that_waited_in_a_spool_ends_the_guards_looking(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The conductor went back without a journal and saw to it; the guard that took over cannot reach a target: what
+    the spool tells meanwhile is the end, and no line says "not verified" behind it."""
+    numbers = iter(range(100))
+    monkeypatch.setattr("canary.rollout.conducting.holder", lambda: f"process-{next(numbers)}")
+    task = world.start()
+    await world.in_canary()
+    await die(world, task)
+    world.platforms["web"].unreachable = True
+    guard = asyncio.create_task(Guard(world.stores, world.opener).watch())
+    await world.until(lambda s: s.rollback is not None)
+    seen = {name: e.Shown(answer="yes", observed=0.0, detail="") for name in world.platforms}
+    end = e.RolloutEnded(outcome="rolled_back", phase="canary", reason="no journal", verified=True)
+    for event in (e.RollbackVerified(targets=seen), end):
+        world.spool.add("r1", [event.entry(world.clock.now())])
+    await world.spool.flush(world.journal)
+    await world.clock.sleep(world.plan.rollback.within + 60)
+    guard.cancel()
+    await asyncio.gather(guard, return_exceptions=True)
+    assert "rollback_unverified" not in await world.types()
+    assert not await world.journal.locks()

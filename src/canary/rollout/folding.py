@@ -146,6 +146,7 @@ def _(event: e.ExposureObserved, state: State, at: float) -> State:
         shown=True,
         raise_open=state.raise_open and not landed,
         tries=0,
+        exposed=event.share,
         exposed_phase=state.phase,
     )
 

@@ -45,6 +45,7 @@ class State:
     raise_open: bool = False
     shown: bool = True
     tries: int = 0
+    exposed: float = 0.0
     exposed_phase: str = ""
     targets: Mapping[str, e.Shown] = field(default_factory=dict)
     soaking: str = ""
@@ -84,8 +85,9 @@ class State:
 
     @property
     def at_full(self) -> bool:
-        """Everybody is on the candidate, it was judged good, and nobody asked for the way back."""
-        return self.exposed_phase in self.passed and self.asked == 1 and not (self.stop or self.rollback)
+        """Everybody was seen on the candidate, it was judged good, and nobody asked for anything else since."""
+        everybody = self.exposed == 1 and self.asked == 1
+        return everybody and self.exposed_phase in self.passed and not (self.stop or self.rollback)
 
     def rises(self, share: float) -> bool:
         """Whether asking for the share may put more users on the candidate than the last look showed there."""
