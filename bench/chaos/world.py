@@ -113,8 +113,8 @@ class World:
 
     @property
     def untouched(self) -> bool:
-        """Nobody ever conducted it: its first line stands alone, if at all, and nothing was sent."""
-        return all(line.entry.type not in ("conductor_took", "preflight_passed") for line in self.store.lines)
+        """Who wanted to begin it died before the first line: there is no rollout."""
+        return not self.store.lines
 
     def _never_begins(self) -> bool:
         """Nobody is left who would."""

@@ -16,6 +16,7 @@ from canary.rollout.people import read_state
 from canary.rollout.record import Listener
 from canary.rollout.reviving import Reviver, Runs
 from canary.rollout.state import State
+from canary.rollout.unbegun import Unbegun
 
 EXPIRED_FOR = 5.0
 """Seconds after a lease's end before the guard acts (design I4)."""
@@ -37,6 +38,7 @@ class Guard:
         self.opener = opener
         self.listeners = listeners
         self._alarm = Alarm(stores, opener)
+        self._unbegun = Unbegun(stores)
         self._reviver = Reviver(stores, runs) if runs else None
         self.looked_at: float | None = None
         self._busy: set[str] = set()
@@ -64,6 +66,7 @@ class Guard:
         try:
             await self.stores.spool.flush(self.stores.journal)
             locks = await self.stores.journal.locks()
+            await self._unbegun.end()
         except JournalUnavailable:
             await self._alarm.silent()
             return ()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from canary.errors import BadUsage
+from canary.errors import BadUsage, Refused
 from canary.guard import EXPIRED_FOR, Guard
 from canary.ports import Release, StoredPlan
 from canary.rollout import events as e
@@ -187,3 +187,38 @@ async def test_what_a_later_rollout_built_upon_is_not_brought_back(
         await back
     assert world.shares() == [1.0, 1.0]
     assert (await world.state()).ended.outcome == "promoted"
+
+
+async def test_what_was_never_begun_is_not_under_way_for_ever(world: Any) -> None:
+    """Its process died behind the first line, without a lock: a minute later it has ended, with nothing touched."""
+    await world.begin()
+    async with guarding(world, world.opener):
+        await world.clock.sleep(50)
+        assert (await world.state()).ended is None
+        await world.clock.sleep(45)
+        assert (await world.state()).ended.outcome == "refused"
+        lines = len(await world.lines())
+        await world.clock.sleep(300)
+    assert len(await world.lines()) == lines
+    assert world.sent() == []
+
+
+async def test_who_comes_after_that_touches_nothing(world: Any) -> None:
+    """The process was only slow: it finds the end, frees the service and says so once."""
+    await world.begin()
+    async with guarding(world, world.opener):
+        await world.clock.sleep(100)
+    with pytest.raises(Refused, match="ended meanwhile: its conductor died"):
+        await world.conduct()
+    assert (await world.types()).count("rollout_ended") == 1
+    assert world.sent() == []
+
+
+async def test_what_is_about_to_begin_is_left_alone(world: Any, ended: Any) -> None:
+    """It takes its lock after 50 s, and goes its way."""
+    await world.begin()
+    async with guarding(world, world.opener):
+        await world.clock.sleep(50)
+        task = world.start()
+        await world.approve("owner", "lead")
+        assert (await ended(task)).ended.outcome == "promoted"

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from canary.errors import CanaryError, Conflict, JournalUnavailable, ServiceBusy, UnknownRollout
+from canary.errors import CanaryError, Conflict, JournalUnavailable, Refused, ServiceBusy, UnknownRollout
 from canary.plan.load import parse_plan
 from canary.plan.model import Plan
 from canary.ports import Clock, Journal, Shelf, StoredPlan, Vault
@@ -135,6 +135,8 @@ async def pass_preflight(seat: Seat, load: Load, opener: Opener) -> Adapters:
     Raises Refused (CredentialError among them), VaultError, ProviderUnavailable: nothing was touched.
     """
     record, vault = seat.record, seat.stores.vault
+    if record.state.ended:
+        raise Refused(f"rollout {record.state.rollout} has ended meanwhile: {record.state.ended.reason}")
     if seat.passed_preflight:
         return open_adapters(seat.plan, await vault.open(record.state.rollout), opener)
     await insist_on_backtest(seat.plan, seat.stores.journal)
@@ -156,7 +158,8 @@ async def pass_preflight(seat: Seat, load: Load, opener: Opener) -> Adapters:
 async def refuse(seat: Seat, why: CanaryError) -> None:
     """Preflight said no: the rollout ends with nothing touched, and the service is free."""
     ended = e.RolloutEnded(outcome="refused", phase="preflight", reason=str(why), verified=True)
-    await seat.record.tell(ended)
+    if not seat.record.state.ended:
+        await seat.record.tell(ended)
     await seat.stores.vault.drop(seat.record.state.rollout)
     await seat.lease.release()
 

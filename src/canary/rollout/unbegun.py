@@ -1,0 +1,47 @@
+"""Rollouts whose first line is all there is: who began them died before it took the lock."""
+
+from __future__ import annotations
+
+import contextlib
+
+from canary.errors import Conflict
+from canary.rollout.conducting import Stores
+from canary.rollout.events import RolloutEnded, RolloutStarted
+
+LOOK_EVERY = 30.0
+BEGINS_WITHIN = 60.0
+"""Seconds from the first line of a rollout in which somebody should have taken its lock."""
+
+
+class Unbegun:
+    """Ends them, so that none is under way for ever. What has a second line is somebody's, and not looked at again."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+        self._begun: set[str] = set()
+        self._looked_at = float("-inf")
+
+    async def end(self) -> None:
+        """Every 30 s; else nothing. Raises JournalUnavailable."""
+        now = self.stores.clock.monotonic()
+        if now - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = now
+        for rollout in await self.stores.journal.rollouts():
+            if rollout not in self._begun:
+                await self._look(rollout)
+
+    async def _look(self, rollout: str) -> None:
+        now = self.stores.clock.now()
+        async for line in self.stores.journal.lines(rollout):
+            if line.seq > 1 or line.type != RolloutStarted.type:
+                self._begun.add(rollout)
+                return
+            since = line.at
+        if now - since < BEGINS_WITHIN:
+            return
+        reason = "its conductor died before it had the service's lock: nothing was touched"
+        ended = RolloutEnded(outcome="refused", phase="preflight", reason=reason, verified=True)
+        # Somebody may have begun it in this moment.
+        with contextlib.suppress(Conflict):
+            await self.stores.journal.append(rollout, 1, [ended.entry(now)])
