@@ -46,6 +46,14 @@ BREAKS = (
         "            return REOBSERVE\n",
         "            return 0.0\n",
     ),
+    Break("I1", "a run that was asked for is waited for without end", "rollout/reviving.py", "= 25.0", "= 1e9"),
+    Break(
+        "I1",
+        "what died behind its first line is left alone",
+        "guard.py",
+        "            await self._unbegun.end()\n",
+        "",
+    ),
     Break("I1", "the guard overlooks dead conductors", "guard.py", "+ EXPIRED_FOR <", "+ 1e9 <"),
     Break(
         "I1",
@@ -76,6 +84,13 @@ BREAKS = (
         "NEWS_EVERY = 15.0",
     ),
     Break(
+        "I2",
+        "a cancelled run is resumed",
+        "rollout/reviving.py",
+        "if attempt > ATTEMPTS or await self._aborted(state):",
+        "if attempt > ATTEMPTS:",
+    ),
+    Break(
         "I3", "UNDECIDED passes a phase", "rollout/decide.py", "state.verdict.outcome is Outcome.PASS", "state.verdict"
     ),
     Break(
@@ -89,8 +104,8 @@ BREAKS = (
         "I4",
         "the lease is not checked",
         "rollout/lease.py",
-        "if self.lost or epoch > self.lock.epoch or",
-        "if False and",
+        "if self.over or epoch > self.lock.epoch:",
+        "if False:",
     ),
     Break(
         "I4",
@@ -132,6 +147,14 @@ BREAKS = (
         '    if state.blind_since:\n        return RollBack("fail", "blind")\n    if state.override:\n',
     ),
     Break("I7", "a hold never ends", "rollout/decide.py", "    if now >= until:\n", "    if now >= until + 1e9:\n"),
+    Break(
+        "I6",
+        "an intent counts as full exposure",
+        "rollout/state.py",
+        "everybody = self.exposed == 1 and self.asked == 1",
+        "everybody = self.asked == 1",
+    ),
+    Break("once", "dead conductors are replaced without end", "rollout/reviving.py", "ATTEMPTS = 2", "ATTEMPTS = 99"),
     Break(
         "once",
         "a step of the closing is told twice",

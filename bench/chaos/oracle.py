@@ -15,6 +15,8 @@ from bench.chaos.world import World
 from canary.errors import CanaryError
 from canary.rollout.lease import NEW_HOLDER_WAITS
 
+ATTEMPTS = 2
+"""Runs that a guard may ask for in one rollout (docs/decisions/0012)."""
 AT_ONCE = 0.01
 """Seconds between the last look and a raise that count as none."""
 FRESH = max(4 * 15.0 / SCALE, 5.0)
@@ -30,8 +32,9 @@ Rule = Callable[[World], Iterator[Violation]]
 def violations(world: World) -> list[Violation]:
     """Everything that is wrong with the run, in the order of the promises."""
     end: tuple[Rule, ...] = (_ends, _end_is_whole, _paged, _sticky, _truly_bad)
+    asked: tuple[Rule, ...] = (_replaced,)
     raised: tuple[Rule, ...] = (_no_raise_after_stop, _fenced, _waits, _intents)
-    rules = (*end, *raised, *QUICK, _evidence, _once, _sane)
+    rules = (*end, *asked, *raised, *QUICK, _evidence, _once, _sane)
     return [found for rule in rules for found in rule(world)]
 
 
@@ -114,6 +117,15 @@ def _sticky(world: World) -> Iterator[Violation]:
     end = _end(world)
     if said and end and end.entry.data["outcome"] == "promoted" and end.entry.seq > said[0].entry.seq:
         yield Violation("I2", end.at, f"promoted after {said[0].entry.type}")
+
+
+def _replaced(world: World) -> Iterator[Violation]:
+    """Another conductor is asked for twice at most, and never for a run that somebody has cancelled."""
+    asked = lines(world, "conductor_asked")
+    if len(asked) > ATTEMPTS:
+        yield Violation("once", asked[-1].at, f"another conductor was asked for {len(asked)} times")
+    if asked and world.script.prefect == "cancelled":
+        yield Violation("I2", asked[0].at, "another conductor was asked for, though the run was cancelled")
 
 
 # --- I3 -----------------------------------------------------------------------------------------------------
@@ -217,7 +229,13 @@ def _intends(line: Line, sent: Sent) -> bool:
 
 # --- once ---------------------------------------------------------------------------------------------------
 
-ONCE = {"closing_done": "step", "phase_passed": "phase", "review_due": "offset", "preflight_passed": "stable_version"}
+ONCE = {
+    "closing_done": "step",
+    "conductor_asked": "attempt",
+    "phase_passed": "phase",
+    "review_due": "offset",
+    "preflight_passed": "stable_version",
+}
 
 
 def _once(world: World) -> Iterator[Violation]:

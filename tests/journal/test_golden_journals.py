@@ -33,6 +33,7 @@ ENDS: dict[str, tuple[str, tuple[str, ...], float, int, int]] = {
     "failed-in-canary": ("rolled_back in canary", CANARY, 150.0, 8, 0),
     "first-shapes": ("promoted in full", ALL, 0.0, 15, 0),
     "gone-on-by-another": ("promoted in full", ALL, 0.0, 120, 0),
+    "gone-on-with-a-gap": ("promoted in full", ALL, 0.0, 118, 0),
     "held-and-overridden": ("promoted in full", ALL, 0.0, 28, 0),
     "judged-before-proofs": ("promoted in full", ALL, 0.0, 15, 2),
     "read-otherwise-after-a-restart": ("promoted in full", ALL, 0.0, 120, 0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -339,3 +340,31 @@ async def test_who_goes_on_holds_the_source_against_the_journal(
     if said:
         since = kinds[kinds.index("conductor_took", kinds.index("sampled")) :]
         assert since.index("sampled") < since.index("samples_differ")
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+async def test_a_gap_in_the_evidence_is_named(
+    world: Any, ended: Any, another_process: Any, monkeypatch: Any, remembers: bool
+) -> None:
+    """A source that keeps nothing cannot tell what was while nobody conducted: the thread says of how long, once."""
+    task = world.start()
+    await world.in_canary()
+    await world.until(lambda s: s.evidence.blocks >= 4)
+    await die(world, task)
+    await world.clock.sleep(62)
+    read = world.metrics.read
+
+    async def newest(signals: Any, arms: Any, since: float, until: float) -> Any:
+        found = await read(signals, arms, since, until)
+        return found if remembers else [scrape for scrape in found if scrape.at > world.clock.now() - 15]
+
+    monkeypatch.setattr(world.metrics, "read", newest)
+    another_process("another")
+    assert (await ended(world.start())).ended.outcome == "promoted"
+    gaps = [line.data for line in await world.lines() if line.type == "evidence_gap"]
+    sampled = [line.data["block"]["at"] for line in await world.lines() if line.type == "sampled"]
+    steps = {after - before for before, after in pairwise(sampled)}
+    assert (max(steps) == 15.0) == remembers
+    assert [gap["until"] - gap["since"] for gap in gaps] == ([] if remembers else [max(steps) - 15.0])
+    told = [text for _, text in world.updates.posts if f"of {max(steps) - 15:.0f} s there is no measurement" in text]
+    assert len(told) == len(gaps)

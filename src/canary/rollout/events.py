@@ -203,6 +203,13 @@ class MeasurementBack(Event):
     blind_seconds: float
 
 
+class EvidenceGap(Event):
+    """Between these times nothing was measured: nobody conducted, and the source has no memory. Unix seconds."""
+
+    since: float
+    until: float
+
+
 class SamplesDiffer(Event):
     """Read again, the source tells of these blocks (their ends) otherwise than when they were new: that counts."""
 

@@ -119,6 +119,13 @@ class Meter:
         differing = tuple(block.at for block in compared if told[block.at] != block.increments)
         return e.SamplesDiffer(blocks=differing, compared=len(compared)) if differing else None
 
+    def gap(self, until: float, trail: Sequence[Block]) -> e.EvidenceGap | None:
+        """What is missing in the trail behind the block that ended then, or None."""
+        since = next((block.at for block in trail if block.at > until), None)
+        if since is None or self.slots.of(since) == self.slots.of(until) + 1:
+            return None
+        return e.EvidenceGap(since=until, until=self.slots.end(self.slots.of(since) - 1))
+
     async def _read(self, phase: Phase, since: float, until: float) -> Sequence[Scrape]:
         read = self.metrics.read(self.plan.measures(phase), self.arms, since, until)
         try:

@@ -68,19 +68,20 @@ class Soak:
 
     async def tick(self) -> None:
         """One block: what was seen is journaled; a FAIL sends exposure 0 before this returns."""
-        inherited = not self._begun and bool(self.record.state.evidence.trail)
+        trail = self.record.state.evidence.trail
         seen = await unless(self.news, self._see())
         if seen is None:
             return
-        self._begun = True
         events, verdict = seen
         if verdict and verdict.outcome is Outcome.FAIL:
             await self.retreat.lower("fail", verdict.reason, before=events)
             return
         if events:
             await self.record.tell(*events)
-        if inherited:
-            await self._compare()
+        if self.record.state.evidence.trail is not trail and not self._begun:
+            self._begun = True
+            if trail:
+                await self._go_on(trail[-1].at)
         if not self.record.state.shown:
             return
         now, due = self.clock.now(), self.record.state.due
@@ -99,9 +100,12 @@ class Soak:
         events, verdict = self._judged(blocks)
         return [*drifted, *self._sighted(), *events], verdict
 
-    async def _compare(self) -> None:
-        """Once, when this conductor goes on with what another one has measured; behind its first own look, which may
-        have to lower."""
+    async def _go_on(self, until: float) -> None:
+        """Once, when this conductor goes on with what another one has measured, up to that time; behind its first own
+        look, which may have to lower."""
+        gap = self.meter.gap(until, self.record.state.evidence.trail)
+        if gap is not None:
+            await self.record.tell(gap)
         differ = await unless(self.news, self.meter.differing(self._soaking(), self.record.state))
         if differ is not None:
             await self.record.tell(differ)

@@ -110,6 +110,11 @@ def _(event: e.MeasurementBack, state: State) -> str:
 
 
 @_say.register
+def _(event: e.EvidenceGap, state: State) -> str:
+    return f"nobody conducted: of {event.until - event.since:.0f} s there is no measurement, and none is made up"
+
+
+@_say.register
 def _(event: e.SamplesDiffer, state: State) -> str:
     return (
         f"the metrics tell {len(event.blocks)} of the {event.compared} blocks before the restart otherwise than when "
