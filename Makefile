@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Tests with a run of their own: the marks of tests/conftest.py, by path, so that nothing else is collected.
-DEMOS := tests/e2e/test_demo_interrupted.py tests/house/test_wheel.py
+DEMOS := tests/e2e/test_demo_interrupted.py tests/e2e/test_fencing.py tests/house/test_wheel.py
 ALONE := tests/sandbox tests/e2e/test_real_prometheus.py
 # Debian packages whose programs the tests run. tests/conftest.py says which program comes from which.
 SERVICES := prometheus prometheus-alertmanager chromium postgresql redis-server
