@@ -232,6 +232,41 @@ class Notifier(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """One alert for whoever evaluates PromQL. expr: it yields something as long as the alert fires.
+
+    name: unique in its group. seconds: what it looks back over. labels: severity and where it comes from.
+    """
+
+    name: str
+    expr: str
+    seconds: float
+    summary: str
+    labels: Mapping[str, str]
+
+
+class Dashboards(Protocol):
+    """Where people look at measurements. Verbs raise ProviderError, ProviderUnavailable or CredentialError.
+
+    What a person has made their own is left alone, and said so by ProviderError.
+    """
+
+    async def check_writing(self) -> None:
+        """Whether dashboards and rules may be put there, as far as that can be told without an effect."""
+
+    async def push(self, dashboard: Mapping[str, Any]) -> str:
+        """Put the whole dashboard there, in place of its former version; one sentence of what came of it."""
+
+    async def alerts(self, group: str, rules: Sequence[AlertRule]) -> str:
+        """Put the rules there, in place of their former versions; one sentence of what came of it."""
+
+    async def annotate(self, text: str, tags: Sequence[str], at: float) -> None:
+        """Mark the moment on every dashboard that shows marks with these tags. Twice is two marks."""
+
+    async def close(self) -> None: ...
+
+
 class Shelf(Protocol):
     """Where documents about a rollout are left for people."""
 
