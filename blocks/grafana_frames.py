@@ -50,9 +50,7 @@ class FrameApi:
             return [frame for ref in asked for frame in self._frames(said["results"][ref])]
 
     def _body(self, asked: Mapping[str, str], at: float) -> dict[str, Any]:
-        # Grafana cuts sample times to milliseconds downwards, by which one may be shown a millisecond before it was:
-        # asked for one more, none falls between two windows that join. What is too late is left out by its time.
-        until_ms = round(at * 1000) + 1
+        until_ms = round(at * 1000)
         return {
             "from": str(until_ms - 1000),
             "to": str(until_ms),

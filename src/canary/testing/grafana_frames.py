@@ -30,8 +30,7 @@ def _empty(ref: str) -> Body:
 
 def _frame(ref: str, series: Body) -> Body:
     pairs = series["values"] if "values" in series else [series["value"]]
-    # Cut and not rounded, as there: 1.001 s may be shown as 1000 ms.
-    times = [int(at * 1000.0) for at, _ in pairs]
+    times = [round(at * 1000) for at, _ in pairs]
     values = [float(value) for _, value in pairs]
     fields = [
         {"name": "Time", "type": "time", "typeInfo": {"frame": "time.Time"}, "config": {"interval": 1000}},
