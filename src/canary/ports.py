@@ -252,6 +252,9 @@ class Dashboards(Protocol):
     What a person has made their own is left alone, and said so by ProviderError.
     """
 
+    async def check_connection(self) -> None:
+        """Raises CredentialError (block, field) or MeasurementFailed."""
+
     async def check_writing(self) -> None:
         """Whether dashboards and rules may be put there, as far as that can be told without an effect."""
 
