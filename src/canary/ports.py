@@ -234,10 +234,7 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """One alert for whoever evaluates PromQL. expr: it yields something as long as the alert fires.
-
-    name: unique in its group. seconds: what it looks back over. labels: severity and where it comes from.
-    """
+    """For whoever evaluates PromQL: `expr` yields something while it fires. seconds: what it looks back over."""
 
     name: str
     expr: str
@@ -247,22 +244,18 @@ class AlertRule:
 
 
 class Dashboards(Protocol):
-    """Where people look at measurements. Verbs raise ProviderError, ProviderUnavailable or CredentialError.
-
-    What a person has made their own is left alone, and said so by ProviderError.
-    """
+    """Where people look at measurements. Verbs raise ProviderError (also for what people made their own) or
+    CredentialError; `push` and `alerts` answer one sentence of what came of it."""
 
     async def check_connection(self) -> None:
-        """Raises CredentialError (block, field) or MeasurementFailed."""
+        """Raises CredentialError or MeasurementFailed."""
 
     async def check_writing(self) -> None:
-        """Whether dashboards and rules may be put there, as far as that can be told without an effect."""
+        """Raises CredentialError when nothing may be put there, as far as that can be told without an effect."""
 
-    async def push(self, dashboard: Mapping[str, Any]) -> str:
-        """Put the whole dashboard there, in place of its former version; one sentence of what came of it."""
+    async def push(self, dashboard: Mapping[str, Any]) -> str: ...
 
-    async def alerts(self, group: str, rules: Sequence[AlertRule]) -> str:
-        """Put the rules there, in place of their former versions; one sentence of what came of it."""
+    async def alerts(self, group: str, rules: Sequence[AlertRule]) -> str: ...
 
     async def annotate(self, text: str, tags: Sequence[str], at: float) -> None:
         """Mark the moment on every dashboard that shows marks with these tags. Twice is two marks."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from canary.blocks.grafana import GrafanaServer
+from canary.cli import measured as backtest
 from canary.errors import CredentialError, MeasurementFailed
+from canary.plan.load import load_plan
 from canary.plan.model import Arms, Signal
 from canary.testing.fakes import FakeClock
 from canary.testing.grafana import Grafana
 from canary.testing.provider import serving
 
+PLANS = Path(__file__).parents[3] / "plans"
 ERRORS = {"errors": Signal(counter="requests_total", bad={"status": "5.."})}
 ARMS = Arms(canary={"version": "2.1.0"}, baseline={"version": "2.0.9"})
 NOW = FakeClock().now()
@@ -118,3 +123,20 @@ async def test_what_is_wrong_names_its_field(opened: Any, tokens: dict[str, str]
         assert "glsa" not in str(error.value)
     right = opened(reads=reads, token=tokens["Viewer"])
     await right.check_connection()
+
+
+async def test_a_past_to_backtest_on(grafana: Grafana, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`canary plan backtest --last` reads the hours from the Grafana that the plan names, pod by pod."""
+    now = time.time()
+    for ago in range(600, 0, -15):
+        for status, steps in (("200", 29.0), ("503", 1.0)):
+            labels = {"version": "1.0.0", "instance": "a:1", "status": status}
+            grafana.samples.add("http_requests_total", labels, now - ago, steps * (600 - ago) / 15)
+
+    async def load(ref: str) -> Any:
+        return opened(reads="query").fields()
+
+    monkeypatch.setattr(backtest, "load_fields", load)
+    plan = load_plan(PLANS / "phase1.yaml").plan.model_copy(update={"metrics": "grafana/docflow"})
+    history = await backtest.measured(plan, "10m", "instance")
+    assert [*history.pods] == ["a:1"]
