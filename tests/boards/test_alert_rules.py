@@ -12,8 +12,10 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from canary.boards import promql
 from canary.boards.alerting import alert_rules, rule_file
 from canary.boards.dashboard import dashboard
+from canary.boards.promql import Over
 from canary.cli.plan import app
 from canary.plan.load import load_plan, parse_plan
 from canary.plan.model import Plan
@@ -189,6 +191,23 @@ def test_a_times_limit_is_in_seconds_whatever_the_metric_counts(promtool: Callab
     for slow, expected in ((4, False), (10, True)):
         series = _histogram("publish_latency_ms", le_500=100 - slow, le_1000=100 - slow, le_4000=100, le_inf=100)
         assert _fires(promtool, tmp_path, series, "10m", "docflow publish_latency p95 > 1s") is expected
+
+
+def test_a_share_without_a_bad_event_is_0_and_without_events_nothing(
+    promtool: Callable[..., str], tmp_path: Path, plan: Plan
+) -> None:
+    """A curve of errors lies on the ground before the first one, and is not there when nobody asked for anything."""
+    expr = promql.share(plan.signals["http_errors"], Over("1m"))
+    asked = {"expr": expr, "eval_time": "5m"}
+    tests = [
+        {"input_series": series, "interval": "15s", "promql_expr_test": [{**asked, "exp_samples": found}]}
+        for series, found in (
+            ([{"series": ON_QUEUE % "200", "values": "0+100x60"}], [{"labels": "{}", "value": 0}]),
+            ([{"series": "up", "values": "1+0x60"}], []),
+        )
+    ]
+    (tmp_path / "test.yaml").write_text(json.dumps({"tests": tests}))
+    promtool("test", "rules", tmp_path / "test.yaml")
 
 
 def test_every_expression_of_the_dashboard_is_promql(promtool: Callable[..., str], tmp_path: Path, plan: Plan) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -125,3 +127,14 @@ def test_as_json_and_with_versions_it_is_the_same_document(plan: Plan) -> None:
     printed = CliRunner().invoke(app, argv).stdout
     assert printed.count("\n") == 1
     assert json.loads(printed) == dashboard(plan, "2.1.0", "2.0.9")
+
+
+def test_the_builder_is_loaded_by_what_builds_alone() -> None:
+    """Opening blocks, checking plans and conducting go without it: it would slow every command down."""
+    code = """
+import sys
+import canary.blocks.registry, canary.cli.main, canary.rollout.conducting
+assert not [name for name in sys.modules if name.startswith("grafana_foundation_sdk")]
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

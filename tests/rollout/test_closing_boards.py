@@ -132,3 +132,20 @@ async def test_preflight_asks_whether_it_may_write(world: Any) -> None:
         async with world.conductor():
             pass
     assert world.sent() == []
+
+
+async def test_a_mark_carries_the_time_of_what_it_tells(world: Any, ended: Any) -> None:
+    """One that waited behind one that hung arrives later, at the moment it is about; the one that hung is lost."""
+    task = world.start()
+    await world.in_canary()
+    before = len(world.boards.marks)
+    world.boards.hangs = world.clock
+    world.metrics.bad = 0.5
+    await world.until(lambda s: s.rollback is not None)
+    began = (await world.state()).rollback.started_at
+    await world.clock.sleep(0.5)
+    world.boards.hangs = None
+    assert (await ended(task)).ended.outcome == "rolled_back"
+    (late,) = world.boards.marks[before:]
+    assert late[0].startswith("ROLLED BACK")
+    assert began <= late[2] < began + 6.0
