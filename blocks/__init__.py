@@ -5,10 +5,20 @@
 
 from canary.blocks.envoy import EnvoyRoute
 from canary.blocks.flags import FlagService
+from canary.blocks.grafana import GrafanaServer
 from canary.blocks.prometheus import PrometheusServer
 from canary.blocks.scraper import MetricsScraper
 from canary.blocks.slack import Slack
 from canary.blocks.terminal import Terminal
 from canary.blocks.token import ApiToken
 
-__all__ = ["ApiToken", "EnvoyRoute", "FlagService", "MetricsScraper", "PrometheusServer", "Slack", "Terminal"]
+__all__ = [
+    "ApiToken",
+    "EnvoyRoute",
+    "FlagService",
+    "GrafanaServer",
+    "MetricsScraper",
+    "PrometheusServer",
+    "Slack",
+    "Terminal",
+]

@@ -36,6 +36,14 @@ class NothingListens(ProviderUnavailable):
     """The connection was refused: the host is there, and no server behind that port."""
 
 
+class Rejected(ProviderError):
+    """The platform answered with a status that is neither good nor worth another try; `status` is it."""
+
+    def __init__(self, status: int, what: str, fix: str) -> None:
+        self.status = status
+        super().__init__(what, fix)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a server said: any status, lower-case header names, the body up to the limit."""
@@ -210,7 +218,7 @@ class Http:
             raise ProviderUnavailable(what, "try again; look at the platform's own status if it stays so")
         if 300 <= answer.status < 400:
             raise ProviderError(what, "put the address it redirects to into the block's URL")
-        raise ProviderError(what, "the platform's own words say what it did not accept")
+        raise Rejected(answer.status, what, "the platform's own words say what it did not accept")
 
 
 async def _body(response: httpx.Response, limit: int) -> tuple[bytes, bool]:

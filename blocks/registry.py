@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from canary.blocks.base import wrong_field
 from canary.blocks.envoy import EnvoyRoute
 from canary.blocks.flags import FlagService
+from canary.blocks.grafana import GrafanaServer
 from canary.blocks.prometheus import PrometheusServer
 from canary.blocks.scraper import MetricsScraper
 from canary.blocks.slack import Slack
@@ -26,13 +27,14 @@ from canary.errors import CredentialError, ProviderUnavailable, Refused
 from canary.plan.kinds import KINDS
 from canary.ports import Clock
 
-Block = EnvoyRoute | FlagService | MetricsScraper | PrometheusServer | Slack | Terminal | ApiToken
+Block = EnvoyRoute | FlagService | GrafanaServer | MetricsScraper | PrometheusServer | Slack | Terminal | ApiToken
 
 BLOCKS: dict[str, type[Block]] = {
     "envoy": EnvoyRoute,
     "flags": FlagService,
     "scraper": MetricsScraper,
     "prometheus": PrometheusServer,
+    "grafana": GrafanaServer,
     "terminal": Terminal,
     "slack": Slack,
     "token": ApiToken,

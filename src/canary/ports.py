@@ -232,6 +232,37 @@ class Notifier(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """For whoever evaluates PromQL: `expr` yields something while it fires. seconds: what it looks back over."""
+
+    name: str
+    expr: str
+    seconds: float
+    summary: str
+    labels: Mapping[str, str]
+
+
+class Dashboards(Protocol):
+    """Where people look at measurements. Verbs raise ProviderError (also for what people made their own) or
+    CredentialError; `push` and `alerts` answer one sentence of what came of it."""
+
+    async def check_connection(self) -> None:
+        """Raises CredentialError or MeasurementFailed."""
+
+    async def check_writing(self) -> None:
+        """Raises CredentialError when nothing may be put there, as far as that can be told without an effect."""
+
+    async def push(self, dashboard: Mapping[str, Any]) -> str: ...
+
+    async def alerts(self, group: str, rules: Sequence[AlertRule]) -> str: ...
+
+    async def annotate(self, text: str, tags: Sequence[str], at: float) -> None:
+        """Mark the moment on every dashboard that shows marks with these tags. Twice is two marks."""
+
+    async def close(self) -> None: ...
+
+
 class Shelf(Protocol):
     """Where documents about a rollout are left for people."""
 

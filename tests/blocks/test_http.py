@@ -10,7 +10,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from canary.blocks.http import Credential, Http, NothingListens, bearer, shown_url, within
+from canary.blocks.http import Credential, Http, NothingListens, Rejected, bearer, shown_url, within
 from canary.errors import CredentialError, ProviderError, ProviderUnavailable
 
 SECRET = "t0p-s3cret"
@@ -35,9 +35,9 @@ def _answer(status: int, text: str, **headers: str) -> Any:
 @pytest.mark.parametrize(
     ("status", "raised"),
     [
-        (400, ProviderError),
-        (404, ProviderError),
-        (409, ProviderError),
+        (400, Rejected),
+        (404, Rejected),
+        (409, Rejected),
         (302, ProviderError),
         (401, CredentialError),
         (403, CredentialError),

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from canary.blocks.prometheus import LOOKBACK_SECONDS, PrometheusServer
+from canary.blocks.promapi import LOOKBACK_SECONDS
+from canary.blocks.prometheus import PrometheusServer
 from canary.cli.measured import measured, past_of
 from canary.errors import BadUsage, MeasurementFailed, ProviderUnavailable
 from canary.plan.load import load_plan

@@ -30,6 +30,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "flags/docflow": {"url": "http://127.0.0.1:1", "token": "s3cret-flags"},
     "scraper/docflow": {"urls": ["http://127.0.0.1:1/metrics"]},
+    "grafana/docflow": {"url": "http://127.0.0.1:1", "token": "s3cret-glsa", "datasource": "prom", "reads": "query"},
     "prometheus/docflow": {"url": "http://127.0.0.1:1", "username": "u", "password": "s3cret-basic"},
     "slack/sre": {"token": "s3cret-bot", "channel": "C024BE91L", "oncall": ["S024BE91L", "U024BE7LH"]},
     "slack/hook": {"webhook_url": "https://hooks.slack.com/services/T0/B0/s3cret-hook"},

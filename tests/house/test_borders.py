@@ -38,7 +38,7 @@ def checkout(root: Path, tmp_path: Path) -> Path:
     (package / "__init__.py").touch()
     for name in ("errors", "ports", "guard", "settings"):
         (package / f"{name}.py").touch()
-    for name in ("cli", "sandbox", "testing", "rollout", "review", "plan", "judge", "journal"):
+    for name in ("cli", "sandbox", "testing", "rollout", "review", "boards", "plan", "judge", "journal"):
         (package / name).mkdir()
         (package / name / "__init__.py").touch()
     for name in LINKED:

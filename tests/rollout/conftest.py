@@ -26,6 +26,7 @@ from canary.rollout.state import State
 from canary.testing.fakes import (
     FakeBrowser,
     FakeClock,
+    FakeDashboards,
     FakeEvidence,
     FakeNotifier,
     FakePlatform,
@@ -178,6 +179,7 @@ class World:
     shelf: MemoryShelf = field(default_factory=MemoryShelf)
     oncall: FakeNotifier = field(default_factory=FakeNotifier)
     updates: FakeNotifier = field(default_factory=FakeNotifier)
+    boards: FakeDashboards = field(default_factory=FakeDashboards)
     probe: FakeProbe = field(default_factory=FakeProbe)
     browser: FakeBrowser = field(default_factory=FakeBrowser)
     evidence: FakeEvidence = field(default_factory=FakeEvidence)
@@ -213,6 +215,7 @@ class World:
     def _block(self, ref: str, fields: Mapping[str, Any]) -> object:
         assert fields == {"token": SECRET}, "an adapter is opened from what was sealed and read back"
         found = {"scraper/shop": self.metrics, "terminal/all": self.updates, "terminal/oncall": self.oncall}
+        found["grafana/shop"] = self.boards
         for name, spec in self.document["targets"].items():
             found[spec["use"]] = FakeTarget(self.platforms[name])
         return found[ref]

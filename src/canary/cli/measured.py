@@ -1,4 +1,4 @@
-"""A service's past from the Prometheus that its plan names, pod by pod."""
+"""A service's past from the Prometheus or Grafana that its plan names, pod by pod."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from canary.blocks.grafana import GrafanaServer
 from canary.blocks.prometheus import PrometheusServer
 from canary.blocks.registry import load_fields, open_block
 from canary.cli.store import WallClock
@@ -35,7 +36,7 @@ async def measured(plan: Plan, last: str, pod: str) -> History:
     except ValueError as error:
         raise BadUsage(f"--last {error}", "such as 720h for 30 days") from None
     block = open_block(plan.metrics, await load_fields(plan.metrics))
-    if not isinstance(block, PrometheusServer):
+    if not isinstance(block, PrometheusServer | GrafanaServer):
         what = f"{plan.metrics} keeps no history that could be read"
         raise BadUsage(what, "give an export: --history EXPORT (docs/backtest.md)")
     try:
@@ -44,7 +45,7 @@ async def measured(plan: Plan, last: str, pod: str) -> History:
         await block.close()
 
 
-async def past_of(block: PrometheusServer, plan: Plan, pod: str, since: float, until: float) -> History:
+async def past_of(block: PrometheusServer | GrafanaServer, plan: Plan, pod: str, since: float, until: float) -> History:
     """The increments of each hour, pod by pod, added up to counters that never restart."""
     signals = _judged(plan)
     labels = {label: value for label, value in plan.arms.baseline.items() if "{" not in value}

@@ -1,4 +1,4 @@
-"""`canary plan check|power|backtest|schema|show`: look at a plan without any server."""
+"""`canary plan check|power|backtest|alerts|dashboard|schema|show`: look at a plan without any server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from canary.plan.model import Plan
 
 app = typer.Typer(
-    help="Check a plan, foresee what it can decide, test it on the past, show it resolved, print its JSON Schema.",
+    help="Check a plan, foresee and test what it can decide, show it, print its alerts, dashboard and JSON Schema.",
     no_args_is_help=True,
 )
 
@@ -124,6 +124,35 @@ def power(
     from canary.cli.foreseen import draw
 
     console_on_stdout().print(draw(found))
+
+
+@app.command()
+def alerts(file: PlanFile, as_json: AsJson = False) -> None:
+    """Print the plan's alerts as a Prometheus rule file (rule_files), to be checked with promtool."""
+    from dataclasses import asdict
+
+    from canary.boards.alerting import alert_rules, left_out, rule_file
+
+    plan = load(file, as_json).plan
+    if as_json:
+        rules = [{**asdict(rule), "labels": dict(rule.labels)} for rule in alert_rules(plan)]
+        typer.echo(json.dumps({"plan": plan.name, "rules": rules, "left_out": left_out(plan)}, ensure_ascii=False))
+        return
+    typer.echo(rule_file(plan), nl=False)
+
+
+@app.command()
+def dashboard(
+    file: PlanFile,
+    version: Annotated[str, typer.Option("--version", help="The candidate that it shows at first.")] = "",
+    stable: Annotated[str, typer.Option("--stable", help="The stable version that it shows at first.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Print the plan's Grafana dashboard (JSON in either form), to be imported or provisioned."""
+    from canary.boards.dashboard import dashboard as built
+
+    document = built(load(file, as_json).plan, version, stable)
+    typer.echo(json.dumps(document, indent=None if as_json else 2, ensure_ascii=False, sort_keys=True))
 
 
 @app.command()

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from canary.plan.signals import Strict
 from canary.plan.units import Line, Name, Ref, Seconds
 
-Step = Literal["audit", "baseline", "docs", "announce"]
+Step = Literal["audit", "baseline", "dashboards", "alerts", "docs", "announce"]
 Shows = Literal["p50", "p90", "p95", "p99", "share"]
 QUANTILES: dict[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 

@@ -23,6 +23,7 @@ class Kind:
     observes:      targets: the platform tells what it shows now.
     counts_routed: targets: the platform counts the requests that it sent to each arm.
     artifact:      targets: the plan's `artifact` template names the candidate; else the version itself does.
+    dashboards:    metrics: dashboards and alert rules can be put there, too.
     pages:         notifiers: can wake somebody.
     confirms:      notifiers: tells whether the message was delivered.
     built:         this version can roll it out; a plan with another kind checks, and preflight refuses it.
@@ -34,6 +35,7 @@ class Kind:
     observes: bool = False
     counts_routed: bool = False
     artifact: bool = False
+    dashboards: bool = False
     pages: bool = False
     confirms: bool = False
     built: bool = True
@@ -47,7 +49,7 @@ KINDS: dict[str, Kind] = {
     "global-config": Kind("target", "boolean", observes=True, built=False),
     "scraper": Kind("metrics"),
     "prometheus": Kind("metrics"),
-    "grafana": Kind("metrics", built=False),
+    "grafana": Kind("metrics", dashboards=True),
     "terminal": Kind("notifier", pages=True),
     "slack": Kind("notifier", pages=True, confirms=True),
     "token": Kind("token"),

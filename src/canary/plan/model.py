@@ -32,7 +32,7 @@ from canary.plan.rules import (
     narrowing,
 )
 from canary.plan.signals import Arms, Feature, Signal, Strict, narrow
-from canary.plan.units import Label, Line, Name, Ref, Risk, Seconds, SlackUser
+from canary.plan.units import FILES, Boards, Label, Line, Name, Ref, Risk, Seconds, SlackUser
 from canary.plan.visits import UiCheck
 from canary.plan.watching import Alerts, KeyMetric, Kpi, Source
 
@@ -132,6 +132,8 @@ class Plan(Strict):
     """ok: users may meet the new version of one target and the old one of another."""
     metrics: Ref
     """The block that reads measurements."""
+    dashboards: Boards = FILES
+    """The block that keeps dashboards and alert rules; files: they are left beside the rollout's other documents."""
     arms: Arms
     signals: dict[Name, Signal] = Field(min_length=1)
     traffic: Name
@@ -214,11 +216,12 @@ class Plan(Strict):
         return tuple(check for phase in self.phases for check in phase.checks if check.name not in self.without)
 
     def block_refs(self) -> tuple[str, ...]:
-        """Every block the plan can need, once: targets, metrics, notifiers, tokens of checks not skipped."""
+        """Every block the plan can need, once: targets, metrics, dashboards, notifiers, tokens of checks to be done."""
         tokens = [ref for check in self.checks if (ref := bearer_of(check))]
         targets = [target.use for target in self.targets.values()]
         told = [*self.notify.updates, *self.notify.page, *(self.announce.to if self.announce else ())]
-        return tuple(dict.fromkeys([*targets, self.metrics, *told, *tokens]))
+        boards = [self.dashboards] if self.dashboards != FILES else []
+        return tuple(dict.fromkeys([*targets, self.metrics, *boards, *told, *tokens]))
 
     def candidate(self, target: str, version: str) -> str:
         """The candidate's identity on a target: artifact, version, or flag values as canonical JSON."""

@@ -1,7 +1,8 @@
 """Overlays: the same plan on other blocks. `overlay: phase1.yaml` names the plan, relative to the file.
 
-An overlay may bind targets, metrics, notifiers and sources, set `time_scale`, `review.after` and the watch's pace,
-grant approvals, and list checks to go `without`. It cannot touch what the plan demands: phases, signals, rules.
+An overlay may bind targets, metrics, dashboards, notifiers and sources, set `time_scale`, `review.after` and the
+watch's pace, grant approvals, and list checks to go `without`. It cannot touch what the plan demands: phases, signals,
+rules.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from canary.plan.model import Notify
 from canary.plan.problems import Path, Problem, canonical, choice, shaped
 from canary.plan.signals import Strict
 from canary.plan.source import Place, Source
-from canary.plan.units import Line, Name, Ref, Seconds
+from canary.plan.units import Boards, Line, Name, Ref, Seconds
 from canary.plan.watching import Source as Answers
 
 
@@ -55,6 +56,8 @@ class Overlay(Strict):
     """The plan's file, relative to this one."""
     targets: dict[Name, Binding] = Field(default_factory=dict)
     metrics: Ref | None = None
+    dashboards: Boards | None = None
+    """A block that keeps them, or files."""
     notify: Notify | None = None
     time_scale: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False)
     """Plan seconds per real second."""

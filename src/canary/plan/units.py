@@ -67,6 +67,8 @@ def _histogram(value: str) -> str:
 
 NAME = "^[a-z][a-z0-9_-]{0,62}$"
 REF = "^[a-z][a-z0-9-]{0,62}/[a-z0-9]([a-z0-9-]{0,62})$"
+FILES = "files"
+BOARDS = f"^{FILES}$|{REF}"
 METRIC = "^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$"
 LABEL = "^[a-zA-Z_][a-zA-Z0-9_]{0,199}$"
 LINE = r"^[^\s\x00-\x1f]([^\x00-\x1f]{0,98}[^\s\x00-\x1f])?$"
@@ -81,6 +83,7 @@ SLACK_USER = "^[UW][A-Z0-9]{2,30}$"
 WORDS = {
     NAME: "a name: small letters, digits, _ and -, a letter first",
     REF: "a block reference kind/name, such as prometheus/docflow",
+    BOARDS: "files, or a block reference kind/name such as grafana/docflow",
     METRIC: "a metric name, such as http_requests_total",
     LABEL: "a label name, such as version",
     LINE: "one line of text, at most 100 characters",
@@ -95,6 +98,7 @@ WORDS = {
 
 Name = Annotated[str, Field(pattern=NAME)]
 Ref = Annotated[str, Field(pattern=REF)]
+Boards = Annotated[str, Field(pattern=BOARDS)]
 Metric = Annotated[str, Field(pattern=METRIC)]
 Histogram = Annotated[Metric, AfterValidator(_histogram)]
 Label = Annotated[str, Field(pattern=LABEL)]

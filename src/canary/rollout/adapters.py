@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from canary.plan.model import Plan
 from canary.plan.phases import bearer_of
-from canary.ports import Browser, EvidenceRoom, Metrics, Notifier, Probe, Target
+from canary.plan.units import FILES
+from canary.ports import Browser, Dashboards, EvidenceRoom, Metrics, Notifier, Probe, Target
 
 Fields = Mapping[str, Any]
 
@@ -42,16 +43,20 @@ class Adapters:
     page: Mapping[str, Notifier]
     announce: Mapping[str, Notifier]
     bearers: Mapping[str, Mapping[str, str]]
+    dashboards: Dashboards | None = None
 
-    def connections(self, plan: Plan) -> Mapping[str, Target | Metrics | Notifier]:
+    def connections(self, plan: Plan) -> Mapping[str, Target | Metrics | Notifier | Dashboards]:
         """Every adapter that can say whether it is reachable, by block reference."""
         targets = {spec.use: self.targets[name] for name, spec in plan.targets.items()}
-        return {**targets, plan.metrics: self.metrics, **self.updates, **self.page, **self.announce}
+        boards = {plan.dashboards: self.dashboards} if self.dashboards else {}
+        return {**targets, plan.metrics: self.metrics, **boards, **self.updates, **self.page, **self.announce}
 
     async def close(self) -> None:
         told = {**self.updates, **self.page, **self.announce}.values()
-        asked: list[Metrics | Probe | Browser] = [self.metrics, self.probe, self.browser]
-        every: list[Target | Metrics | Probe | Browser | Notifier] = [*self.targets.values(), *asked, *told]
+        asked: list[Metrics | Probe | Browser | Dashboards] = [self.metrics, self.probe, self.browser]
+        asked += [self.dashboards] if self.dashboards else []
+        every: list[Target | Metrics | Probe | Browser | Notifier | Dashboards]
+        every = [*self.targets.values(), *asked, *told]
         await asyncio.gather(*(adapter.close() for adapter in every), return_exceptions=True)
 
 
@@ -60,6 +65,7 @@ def open_adapters(plan: Plan, sealed: Mapping[str, Fields], opener: Opener) -> A
     announced = (*plan.notify.updates, *(plan.announce.to if plan.announce else ()))
     notifiers = open_notifiers((*announced, *plan.notify.page), sealed, opener)
     tokens = [ref for check in plan.checks if (ref := bearer_of(check))]
+    boards = plan.dashboards
     bearers = {ref: opener.bearer(ref, sealed[ref]) for ref in tokens if ref in sealed}
     return Adapters(
         targets={n: cast(Target, opener.block(spec.use, sealed[spec.use])) for n, spec in plan.targets.items()},
@@ -71,6 +77,7 @@ def open_adapters(plan: Plan, sealed: Mapping[str, Fields], opener: Opener) -> A
         page={ref: notifiers[ref] for ref in plan.notify.page},
         announce={ref: notifiers[ref] for ref in announced},
         bearers=bearers,
+        dashboards=cast(Dashboards, opener.block(boards, sealed[boards])) if boards != FILES else None,
     )
 
 

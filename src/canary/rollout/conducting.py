@@ -168,7 +168,7 @@ async def refuse(seat: Seat, why: CanaryError) -> None:
 async def conducting(seat: Seat, adapters: Adapters, judge_of: JudgeOf = judge_of) -> AsyncIterator[Conductor]:
     """The conductor at work: messages are delivered and people's entries looked for until the end of the block."""
     stores = seat.stores
-    closing = Closing(seat.plan, stores.clock, stores.shelf, adapters.announce)
+    closing = Closing(seat.plan, stores.clock, stores.shelf, adapters.announce, adapters.dashboards)
     conductor = Conductor(seat.plan, seat.record, seat.lease, adapters, stores.vault, closing, judge_of)
     try:
         async with conductor.alive():

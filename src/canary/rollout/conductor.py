@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
+from canary.boards.document import TAG
 from canary.errors import BadUsage, CandidateUnhealthy, Conflict, CredentialError, JournalUnavailable, ProviderError
 from canary.plan.model import Phase, Plan, Step, UiCheck
 from canary.ports import Access, Clock, Release, Vault
@@ -26,7 +27,7 @@ from canary.rollout.record import RETRY_EVERY, Record
 from canary.rollout.retreat import Retreat
 from canary.rollout.soak import Soak
 from canary.rollout.state import State
-from canary.rollout.thread import line, mentions, opening
+from canary.rollout.thread import line, mark, mentions, opening
 from canary.rollout.waiting import PROVIDER_TIMEOUT, pause, unless
 
 NEWS_EVERY = 1.0
@@ -63,9 +64,8 @@ class Conductor:
         self.closing = closing
         self.clock: Clock = record.clock
         self.news = asyncio.Event()
-        self.desk = Desk(
-            self.clock, record.state.rollout, adapters.updates, adapters.page, record.tell, record.state.threads
-        )
+        told, boards = (adapters.updates, adapters.page), adapters.dashboards
+        self.desk = Desk(self.clock, record.state.rollout, *told, record.tell, record.state.threads, boards)
         self.pager = Pager(record, self.desk)
         self.retreat = Retreat(plan, record, lease, adapters.targets)
         self.soak = Soak(plan, record, adapters, self.retreat, self.news, judge_of)
@@ -371,4 +371,6 @@ class Conductor:
             self.news.set()
         if message := line(state, event):
             self.desk.post(message, mentions(self.plan, event))
+        if text := mark(state, event):
+            self.desk.mark(text, (TAG, state.service, self.plan.name, state.rollout))
         self.pager.look()

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 
-from canary.ports import NOTHING, Clock, Notifier, Receipt
+from canary.ports import NOTHING, Clock, Dashboards, Notifier, Receipt
 from canary.rollout.events import Event, Paged, ThreadStarted
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
 
@@ -16,7 +16,7 @@ Queue = asyncio.Queue[Callable[[], Awaitable[None]]]
 
 
 class Desk:
-    """Messages and pages, each in a queue of their own: no page waits behind a message.
+    """Messages, pages and marks on dashboards, each in a queue of their own: no page waits behind a message.
 
     threads: route → where its thread was begun, as the journal has it. `journaled` records the receipts of pages,
     and where a thread begins.
@@ -30,6 +30,7 @@ class Desk:
         page: Mapping[str, Notifier],
         journaled: Journaled,
         threads: Mapping[str, str] = NOTHING,
+        dashboards: Dashboards | None = None,
     ) -> None:
         self.clock = clock
         self.thread = thread
@@ -40,6 +41,8 @@ class Desk:
         self._known = dict(threads)
         self._posts: Queue = asyncio.Queue()
         self._pages: Queue = asyncio.Queue()
+        self._marks: Queue = asyncio.Queue()
+        self._dashboards = dashboards
 
     def post(self, message: str, mentions: Sequence[str] = ()) -> None:
         """Tell the rollout's thread, on every route for updates; `mentions` as `Notifier.post` takes them."""
@@ -49,14 +52,25 @@ class Desk:
         """Wake somebody: route after route until one confirms."""
         self._pages.put_nowait(lambda: self.page_now(incident, summary))
 
+    def mark(self, text: str, tags: Sequence[str]) -> None:
+        """Mark this moment on the dashboards, where there are any; a mark that does not arrive is not made again."""
+        if (boards := self._dashboards) is None:
+            return
+        at = self.clock.now()
+        self._marks.put_nowait(lambda: within(self.clock, PROVIDER_TIMEOUT, boards.annotate(text, tags, at)))
+
     async def serve(self) -> None:
         """Deliver for ever."""
-        await asyncio.gather(_deliver(self._posts), _deliver(self._pages))
+        await asyncio.gather(*map(_deliver, (self._posts, self._pages, self._marks)))
 
     async def drain(self, seconds: float) -> None:
         """Wait until everything is delivered, at most so long."""
         with contextlib.suppress(TimeoutError):
-            await within(self.clock, seconds, asyncio.gather(self._posts.join(), self._pages.join()))
+            await within(
+                self.clock,
+                seconds,
+                asyncio.gather(*(queue.join() for queue in (self._posts, self._pages, self._marks))),
+            )
 
     async def tell(self, message: str, mentions: Sequence[str] = ()) -> None:
         """Post and wait for it: route after route, each within its time limit. Raises what `journaled` does."""

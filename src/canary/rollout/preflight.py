@@ -35,6 +35,8 @@ async def preflight(plan: Plan, version: str, adapters: Adapters, clock: Clock) 
     connections = adapters.connections(plan)
     reached = [_reach(ref, adapter.check_connection(), clock) for ref, adapter in connections.items()]
     await asyncio.gather(*reached, _browser(plan, adapters.browser, clock))
+    if adapters.dashboards:
+        await _reach(plan.dashboards, adapters.dashboards.check_writing(), clock)
     await asyncio.gather(*(route.check_paging() for route in adapters.page.values()))
     names = list(plan.targets)
     found = await asyncio.gather(*(_stable(n, adapters.targets[n], clock) for n in names))

@@ -31,6 +31,14 @@ def line(state: State, event: e.Event) -> str | None:
     return _line(event, state)
 
 
+_MARKED = (e.PhaseStarted, e.ExposureObserved, e.HoldStarted, e.RollbackStarted, e.RolloutEnded)
+
+
+def mark(state: State, event: e.Event) -> str | None:
+    """The same line, for those events that dashboards are marked with: whatever changes what users get."""
+    return line(state, event) if isinstance(event, _MARKED) else None
+
+
 def mentions(plan: Plan, event: e.Event) -> tuple[str, ...]:
     """Slack's ids of the people whom the event asks, as far as the plan has them. Apart from the line, whose text may
     quote anything and mentions nobody."""

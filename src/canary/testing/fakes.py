@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from canary.errors import CredentialError, MeasurementFailed, ProviderUnavailable, Refused, SelectorError
 from canary.plan.model import Arms, Signal, UiCheck
-from canary.ports import Access, Arm, Found, Increment, Receipt, Response, Scrape, Visit
+from canary.ports import Access, AlertRule, Arm, Found, Increment, Receipt, Response, Scrape, Visit
 from canary.testing.clock import FakeClock
 from canary.testing.platform import FakePlatform, FakeTarget
 
 __all__ = [
     "FakeBrowser",
     "FakeClock",
+    "FakeDashboards",
     "FakeEvidence",
     "FakeMetrics",
     "FakeNotifier",
@@ -102,6 +104,56 @@ class FakeNotifier:
             return Receipt(self.route, confirmed=False, detail="it is down")
         where.append((about, text))
         return Receipt(self.route, confirmed=True, detail="kept")
+
+
+@dataclass(slots=True)
+class FakeDashboards:
+    """`ports.Dashboards` that keeps what it was given; `down`, it does not answer.
+
+    reader: it may not be written. hangs: the clock on which every verb takes an hour.
+    """
+
+    down: bool = False
+    reader: bool = False
+    hangs: FakeClock | None = None
+    documents: list[Mapping[str, Any]] = field(default_factory=list)
+    rules: dict[str, tuple[AlertRule, ...]] = field(default_factory=dict)
+    marks: list[tuple[str, tuple[str, ...], float]] = field(default_factory=list)
+
+    async def check_connection(self) -> None:
+        """Raises ProviderUnavailable while it is `down`."""
+        await self._reached()
+
+    async def check_writing(self) -> None:
+        """Raises CredentialError when it may only be read."""
+        if self.reader:
+            raise CredentialError("fake/dashboards", "token", "it may not write")
+
+    async def push(self, dashboard: Mapping[str, Any]) -> str:
+        """Keeps the document."""
+        await self._reached()
+        self.documents.append(dashboard)
+        return f"dashboard {dashboard['uid']} kept"
+
+    async def alerts(self, group: str, rules: Sequence[AlertRule]) -> str:
+        """Keeps the rules."""
+        await self._reached()
+        self.rules[group] = tuple(rules)
+        return f"{len(rules)} alert rules kept"
+
+    async def annotate(self, text: str, tags: Sequence[str], at: float) -> None:
+        """Keeps (text, tags, at)."""
+        await self._reached()
+        self.marks.append((text, tuple(tags), at))
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def _reached(self) -> None:
+        if self.hangs:
+            await self.hangs.sleep(3600.0)
+        if self.down:
+            raise ProviderUnavailable("the dashboards are away", "look whether they are up")
 
 
 @dataclass(slots=True)

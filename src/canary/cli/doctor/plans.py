@@ -15,7 +15,7 @@ from canary.errors import CanaryError
 from canary.plan.kinds import KINDS, kind_of
 from canary.plan.load import parse_plan
 from canary.plan.model import Plan
-from canary.ports import Journal, Notifier
+from canary.ports import Dashboards, Journal, Notifier
 from canary.rollout.waiting import PROVIDER_TIMEOUT
 
 WITHIN = 12.0
@@ -34,7 +34,8 @@ async def blocks(plans: Sequence[Plan]) -> Sequence[Finding]:
     """Every block that a plan names: that it exists, opens and reaches its platform. All at the same time."""
     refs = dict.fromkeys(ref for plan in plans for ref in plan.block_refs())
     pages = {ref for plan in plans for ref in plan.notify.page}
-    return await asyncio.gather(*(_block(ref, ref in pages) for ref in refs))
+    boards = {plan.dashboards for plan in plans}
+    return await asyncio.gather(*(_block(ref, ref in pages, ref in boards) for ref in refs))
 
 
 @asynccontextmanager
@@ -74,13 +75,16 @@ def _paged(what: str, deployed: Deployed, plan: Plan) -> Finding:
     return Finding(what, "warning", why, "put one before them that can, such as slack/NAME (docs/slack.md)")
 
 
-async def _block(ref: str, pages: bool) -> Finding:
+async def _block(ref: str, pages: bool, boards: bool) -> Finding:
     async def look() -> Finding:
         async with opened(ref) as block:
             async with asyncio.timeout(PROVIDER_TIMEOUT):
                 await block.check_connection()
             if pages:
                 await cast(Notifier, block).check_paging()
+            if boards:
+                async with asyncio.timeout(PROVIDER_TIMEOUT):
+                    await cast(Dashboards, block).check_writing()
         return Finding(what, "ok", "there" if kind_of(ref) in SILENT else "there, and its platform answers")
 
     what = f"block {ref}"

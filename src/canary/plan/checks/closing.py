@@ -11,6 +11,7 @@ from canary.plan.problems import Path, Problem, choice
 _NEEDS = {"audit": "audit", "announce": "announce"}
 _EXAMPLE = {
     "audit": "audit: {api_p95_ms: {signal: api_latency, shows: p95, in: ms}}",
+    "alerts": "alerts: {critical: [{http_errors: any}]}",
     "announce": "announce: {says: Phase 1 is live, feedback: https://…}",
 }
 
@@ -28,6 +29,8 @@ def closing(plan: Plan) -> Iterator[Problem]:
                 yield Problem(path, f"{step} stands twice; each step is done once")
             if step in _NEEDS and not getattr(plan, _NEEDS[step]):
                 yield Problem(path, f"the step {step} needs the plan's key {_NEEDS[step]}; such as {_EXAMPLE[step]}")
+            if step == "alerts" and not any(plan.alerts.each()):
+                yield Problem(path, f"the step alerts needs an alert in the plan; such as {_EXAMPLE[step]}")
     for name, figure in plan.audit.items():
         yield from _figure(plan, figure, ("audit", name))
 

@@ -8,10 +8,11 @@ from canary.plan.kinds import KINDS, Role, kind_of, kinds_of
 from canary.plan.model import Plan
 from canary.plan.phases import bearer_of
 from canary.plan.problems import Path, Problem, choice
+from canary.plan.units import FILES
 
 
 def references(plan: Plan) -> Iterator[Problem]:
-    """Unknown kinds, kinds in the wrong role, and a page route that cannot page."""
+    """Unknown kinds, kinds in the wrong role, a metrics block without dashboards, a page route that cannot page."""
     for path, ref, role in _used(plan):
         kind = kind_of(ref)
         if kind not in KINDS:
@@ -19,6 +20,7 @@ def references(plan: Plan) -> Iterator[Problem]:
         elif KINDS[kind].role != role:
             is_a, valid = KINDS[kind].role, ", ".join(kinds_of(role))
             yield Problem(path, f"kind {kind} is a {is_a} block, not a {role} block; valid values: {valid}")
+    yield from _boards(plan)
     yield from _pages(plan)
 
 
@@ -26,6 +28,8 @@ def _used(plan: Plan) -> Iterator[tuple[Path, str, Role]]:
     for name, target in plan.targets.items():
         yield ("targets", name, "use"), target.use, "target"
     yield ("metrics",), plan.metrics, "metrics"
+    if plan.dashboards != FILES:
+        yield ("dashboards",), plan.dashboards, "metrics"
     for route, refs in (("updates", plan.notify.updates), ("page", plan.notify.page)):
         for index, ref in enumerate(refs):
             yield ("notify", route, index), ref, "notifier"
@@ -35,6 +39,14 @@ def _used(plan: Plan) -> Iterator[tuple[Path, str, Role]]:
         for j, check in enumerate(phase.checks):
             if bearer := bearer_of(check):
                 yield ("phases", i, "checks", j, "bearer"), bearer, "token"
+
+
+def _boards(plan: Plan) -> Iterator[Problem]:
+    kind = KINDS.get(kind_of(plan.dashboards))
+    if kind and kind.role == "metrics" and not kind.dashboards:
+        valid = ", ".join(name for name, kind in KINDS.items() if kind.dashboards)
+        what = f"kind {kind_of(plan.dashboards)} keeps no dashboards; valid kinds: {valid}; or write: {FILES}"
+        yield Problem(("dashboards",), what)
 
 
 def _pages(plan: Plan) -> Iterator[Problem]:
