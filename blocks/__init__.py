@@ -5,10 +5,11 @@
 
 from canary.blocks.envoy import EnvoyRoute
 from canary.blocks.flags import FlagService
+from canary.blocks.fly import FlyApp
 from canary.blocks.prometheus import PrometheusServer
 from canary.blocks.scraper import MetricsScraper
 from canary.blocks.slack import Slack
 from canary.blocks.terminal import Terminal
 from canary.blocks.token import ApiToken
 
-__all__ = ["ApiToken", "EnvoyRoute", "FlagService", "MetricsScraper", "PrometheusServer", "Slack", "Terminal"]
+__all__ = ["ApiToken", "EnvoyRoute", "FlagService", "FlyApp", "MetricsScraper", "PrometheusServer", "Slack", "Terminal"]
