@@ -23,14 +23,14 @@ from canary.ports import Access, Exposure, Release, Verification
 _PLACES = ("private_ip", "machine", "app")
 
 
-def _token(value: SecretStr) -> SecretStr:
+def _checked_token(value: SecretStr) -> SecretStr:
     # `fly tokens create` prints two words: FlyV1 and the token.
     if not re.fullmatch(r"(FlyV1 )?[\x21-\x7e]+", value.get_secret_value()):
         raise ValueError("a token is what fly tokens create prints: one line of ASCII")
     return value
 
 
-def _private(value: str) -> str:
+def _checked_address(value: str) -> str:
     names = [name for _, name, _, _ in Formatter().parse(value) if name is not None]
     if not re.match(r"https?://\S+$", value) or any(name not in _PLACES for name in names):
         raise ValueError(f"write an http:// or https:// address; in it may stand {{{'}, {'.join(_PLACES)}}}")
@@ -50,11 +50,11 @@ class FlyApp(CanaryBlock):
     _description = "An app of Fly Machines, which a rollout moves to another image machine by machine."
 
     app: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")] = Field(description="The name of the Fly app.")
-    token: Annotated[SecretStr, AfterValidator(_token)] = Field(
+    token: Annotated[SecretStr, AfterValidator(_checked_token)] = Field(
         description="A deploy token of that app: fly tokens create deploy -a APP"
     )
     process_group: str = Field(default="app", min_length=1, description="The process group that users reach.")
-    private_url: Annotated[str, AfterValidator(_private)] = Field(
+    private_url: Annotated[str, AfterValidator(_checked_address)] = Field(
         default="http://[{private_ip}]:8080",
         description="Where the extra machine with the candidate is reached in the organisation's private network: "
         "in the address may stand {private_ip}, {machine} and {app}.",

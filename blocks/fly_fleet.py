@@ -95,7 +95,8 @@ def moves(fleet: Fleet, images: Images, share: float, coming: Collection[str]) -
     """What may be changed now. `coming`: ids of machines that were changed and are not back yet.
 
     Up: machine by machine within a region, each only while all that run the candidate there serve; those that sleep
-    come last. Down: at once what serves nobody, and what is at most half of its region; else machine by machine.
+    come last. Down: at once what serves nobody; of what serves machine by machine while it is more than half of its
+    region, then so many that half of the region is not away.
     """
     wanted = chosen(fleet, images, share)
     found: list[Move] = []
@@ -105,9 +106,9 @@ def moves(fleet: Fleet, images: Images, share: float, coming: Collection[str]) -
         found += [Move(m, images.candidate) for m in _up(on, up)]
         if images.stable:
             down = [m for m in on if m.id not in wanted]
-            one_by_one = 2 * len([m for m in on if m.serving]) > len(region)
-            busy = any(m.id in coming for m in region)
-            found += [Move(m, images.stable) for m in _down(down, one_by_one, busy)]
+            away = sum(m.id in coming for m in region)
+            most = 1 if 2 * sum(m.serving for m in on) > len(region) else max(1, len(region) // 2)
+            found += [Move(m, images.stable) for m in _down(down, max(0, most - away))]
     return found
 
 
@@ -118,11 +119,8 @@ def _up(on: list[Machine], up: list[Machine]) -> list[Machine]:
     return awake[:1] if all(m.serving for m in on) else []
 
 
-def _down(down: list[Machine], one_by_one: bool, busy: bool) -> list[Machine]:
-    serving = [m for m in down if m.serving]
-    if one_by_one:
-        serving = [] if busy else serving[:1]
-    return [m for m in down if not m.serving] + serving
+def _down(down: list[Machine], most: int) -> list[Machine]:
+    return [m for m in down if not m.serving] + [m for m in down if m.serving][:most]
 
 
 def shares(fleet: Fleet) -> Mapping[str, float]:

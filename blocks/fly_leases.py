@@ -55,6 +55,10 @@ class Leases:
             f"{self._api.http.ref}: machine {machine}: its lease went from hand to hand", "try again"
         )
 
+    def doubt(self, machine: str) -> None:
+        """The platform did not take the nonce: ask for it again before the next change."""
+        self._ours.pop(machine, None)
+
     async def _held(self, machine: str, epoch: int) -> str:
         """Our own nonce again, or "" when the way is free now."""
         lease = await self._api.held(machine)

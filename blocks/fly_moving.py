@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from canary.blocks.fly_api import Machines
+from canary.blocks.fly_api import Conflicting, Machines
 from canary.blocks.fly_fleet import Fleet, Images, Move, moves
 from canary.blocks.fly_image import Image
 from canary.blocks.fly_leases import Leases, Superseded
@@ -88,7 +88,11 @@ class Mover:
         if images.side(now) != images.side(move.machine) or self._clock.monotonic() >= ends:
             return now
         self._changed[now.id] = self._clock.monotonic()
-        changed = await self._api.update(now.id, changed_to(move.to, now), nonce)
+        try:
+            changed = await self._api.update(now.id, changed_to(move.to, now), nonce)
+        except Conflicting:
+            self._leases.doubt(now.id)
+            raise
         self._replaced.add(now.instance_id)
         return changed
 

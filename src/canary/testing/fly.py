@@ -247,7 +247,7 @@ async def _lease_shown(fly: FlyServer, request: web.Request, machine: FakeMachin
 
 async def _leased(fly: FlyServer, request: web.Request, machine: FakeMachine) -> web.Response:
     fly.held(request, machine)
-    asked = await request.json() if request.can_read_body else {}
+    asked = await request.json() if await request.read() else {}
     held = machine.leased(fly.clock.now())
     nonce = held.nonce if held else f"{next(fly._numbers):012x}"
     machine.lease = FakeLease(nonce, fly.clock.now() + asked.get("ttl", 30), asked.get("description", ""))
