@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from canary.blocks.fly_api import Conflicting, Machines
@@ -48,10 +49,10 @@ class Mover:
             due = [m for m in moves(fleet, images, share, self._coming(fleet)) if m.machine.id not in failures]
             coming = self._coming(fleet)
             if due:
-                work = {m.machine.id: self._work(m, images, epoch, ends) for m in due}
+                work = {m.machine.id: partial(self._move, m, images, epoch, ends) for m in due}
             elif coming:
                 await self._clock.sleep(_LOOK_SECONDS)
-                work = {machine: self._look(machine) for machine in coming if machine not in failures}
+                work = {machine: partial(self._fresh, machine) for machine in coming if machine not in failures}
             else:
                 break
             for changed in await _each(work, failures):
@@ -62,28 +63,16 @@ class Mover:
 
     async def _leased(self, fleet: Fleet, epoch: int) -> _Failures:
         failures: _Failures = {}
-
-        def lease(machine: str) -> Callable[[], Awaitable[str]]:
-            return lambda: self._leases.nonce(machine, epoch)
-
-        await _each({m.id: lease(m.id) for m in fleet.members}, failures)
+        await _each({m.id: partial(self._leases.nonce, m.id, epoch) for m in fleet.members}, failures)
         superseded = [failure for failure in failures.values() if isinstance(failure, Superseded)]
         if superseded:
             raise superseded[0]
         return failures
 
-    def _work(self, move: Move, images: Images, epoch: int, ends: float) -> Callable[[], Awaitable[Machine]]:
-        return lambda: self._move(move, images, epoch, ends)
-
     async def _move(self, move: Move, images: Images, epoch: int, ends: float) -> Machine:
         """Lease, read, write the whole config with the version that was read: between two of these nobody comes."""
         nonce = await self._leases.nonce(move.machine.id, epoch)
-        now = await self._api.get(move.machine.id)
-        if now.instance_id in self._replaced:
-            raise ProviderUnavailable(
-                f"{self._api.http.ref}: {now.where} is still shown as it was before its last change",
-                "the platform's answers lag behind; it is tried again",
-            )
+        now = await self._fresh(move.machine.id)
         # Changed by somebody else, or no time is left: a process that stood still begins nothing.
         if images.side(now) != images.side(move.machine) or self._clock.monotonic() >= ends:
             return now
@@ -96,17 +85,14 @@ class Mover:
         self._replaced.add(now.instance_id)
         return changed
 
-    def _look(self, machine: str) -> Callable[[], Awaitable[Machine]]:
-        async def look() -> Machine:
-            now = await self._api.get(machine)
-            if now.instance_id in self._replaced:
-                raise ProviderUnavailable(
-                    f"{self._api.http.ref}: {now.where} is still shown as it was before its last change",
-                    "the platform's answers lag behind; it is tried again",
-                )
-            return now
-
-        return look
+    async def _fresh(self, machine: str) -> Machine:
+        now = await self._api.get(machine)
+        if self.outdated([now]):
+            raise ProviderUnavailable(
+                f"{self._api.http.ref}: {now.where} is still shown as it was before its last change",
+                "the platform's answers lag behind; it is tried again",
+            )
+        return now
 
     def _coming(self, fleet: Fleet) -> frozenset[str]:
         """Changed by us not long ago, and not back yet. A machine that slept and may sleep on is back."""

@@ -13,6 +13,7 @@ from canary.blocks.http import DEADLINE
 from canary.errors import ProviderError, ProviderUnavailable
 from canary.ports import Release
 from canary.testing.fly import CANDIDATE, STABLE, FlyServer
+from canary.testing.fly_machines import FakeLease
 
 CALLS = 60
 
@@ -123,8 +124,6 @@ async def test_an_extra_machine_that_stays_is_no_verified_rollback(fly: FlyServe
 
 
 def _foreign(fly: FlyServer) -> Any:
-    from canary.testing.fly_machines import FakeLease
-
     return FakeLease("theirs", fly.clock.now() + 30.0, "fly deploy", owner="ann@example.com")
 
 
