@@ -5,6 +5,7 @@
 
 from canary.blocks.envoy import EnvoyRoute
 from canary.blocks.flags import FlagService
+from canary.blocks.fly import FlyApp
 from canary.blocks.grafana import GrafanaServer
 from canary.blocks.prometheus import PrometheusServer
 from canary.blocks.scraper import MetricsScraper
@@ -16,6 +17,7 @@ __all__ = [
     "ApiToken",
     "EnvoyRoute",
     "FlagService",
+    "FlyApp",
     "GrafanaServer",
     "MetricsScraper",
     "PrometheusServer",

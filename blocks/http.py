@@ -30,6 +30,8 @@ BODY_LIMIT = 10 * 2**20
 """Bytes of a body that are read."""
 SHOWN = 300
 """Characters of a provider's own message that an error repeats."""
+REQUEST_IDS = ("fly-request-id", "x-vercel-id")
+"""Headers by which a vendor's support finds a request again; an error repeats them."""
 
 
 class NothingListens(ProviderUnavailable):
@@ -147,20 +149,22 @@ class Http:
         Raises CredentialError (401, 403), ProviderError (another refusal) and ProviderUnavailable (no answer,
         408, 429, 5xx, or a 2xx whose body is no JSON).
         """
-        answer = await self.text(method, url, **how)
+        return self.document(await self.text(method, url, **how), f"{method} {shown_url(url)}")
+
+    def document(self, text: str, where: str) -> Any:
+        """The text as JSON. Raises ProviderUnavailable, saying that `where` answered none."""
         try:
-            return json.loads(answer)
+            return json.loads(text)
         except ValueError:
             raise ProviderUnavailable(
-                f"{self.ref}: {method} {shown_url(url)} answered something that is no JSON: "
-                f"{self.hide(answer) or '(nothing)'}",
+                f"{self.ref}: {where} answered something that is no JSON: {self.hide(text) or '(nothing)'}",
                 "check that the block's URL is the platform's API and not a page in front of it",
             ) from None
 
     async def text(self, method: str, url: str, **how: Any) -> str:
         """The body of a 2xx answer; raises as `ask` does."""
         answer = await self.send(method, url, **how)
-        self._accept(answer, f"{method} {shown_url(url)}", how.get("as_", OPEN).of)
+        self.accept(answer, f"{method} {shown_url(url)}", how.get("as_", OPEN).of)
         return answer.text()
 
     def hide(self, text: str) -> str:
@@ -207,10 +211,11 @@ class Http:
             "look whether the platform is up and reachable from here, and whether the block's URL is right",
         )
 
-    def _accept(self, answer: Answer, where: str, field_name: str) -> None:
+    def accept(self, answer: Answer, where: str, field_name: str) -> None:
+        """Raises as `ask` does for an answer of `where` that is not 2xx."""
         if 200 <= answer.status < 300:
             return
-        said = self.hide(_message(answer)) or "no message"
+        said = " ".join(filter(None, (self.hide(_message(answer)) or "no message", self.hide(_request_id(answer)))))
         if answer.status in (401, 403):
             raise CredentialError(self.ref, field_name, f"{where} answered {answer.status}: {said}")
         what = f"{self.ref}: {where} answered {answer.status}: {said}"
@@ -239,6 +244,11 @@ def _refused(error: BaseException) -> bool:
             return all(_refused(inner) for inner in link.exceptions)
         link = link.__cause__ or link.__context__
     return False
+
+
+def _request_id(answer: Answer) -> str:
+    found = (f"({name} {answer.headers[name]})" for name in REQUEST_IDS if name in answer.headers)
+    return " ".join(found)
 
 
 def _message(answer: Answer) -> str:

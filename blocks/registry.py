@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from canary.blocks.base import wrong_field
 from canary.blocks.envoy import EnvoyRoute
 from canary.blocks.flags import FlagService
+from canary.blocks.fly import FlyApp
 from canary.blocks.grafana import GrafanaServer
 from canary.blocks.prometheus import PrometheusServer
 from canary.blocks.scraper import MetricsScraper
@@ -27,11 +28,14 @@ from canary.errors import CredentialError, ProviderUnavailable, Refused
 from canary.plan.kinds import KINDS
 from canary.ports import Clock
 
-Block = EnvoyRoute | FlagService | GrafanaServer | MetricsScraper | PrometheusServer | Slack | Terminal | ApiToken
+Block = (
+    EnvoyRoute | FlagService | FlyApp | GrafanaServer | MetricsScraper | PrometheusServer | Slack | Terminal | ApiToken
+)
 
 BLOCKS: dict[str, type[Block]] = {
     "envoy": EnvoyRoute,
     "flags": FlagService,
+    "fly": FlyApp,
     "scraper": MetricsScraper,
     "prometheus": PrometheusServer,
     "grafana": GrafanaServer,

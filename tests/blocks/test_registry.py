@@ -28,6 +28,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "clusters": {"blue": "api_blue", "green": "api_green"},
         "internal_token": "s3cret-internal",
     },
+    "fly/docflow": {"app": "docflow-api", "token": "FlyV1 s3cret-fly"},
     "flags/docflow": {"url": "http://127.0.0.1:1", "token": "s3cret-flags"},
     "scraper/docflow": {"urls": ["http://127.0.0.1:1/metrics"]},
     "grafana/docflow": {"url": "http://127.0.0.1:1", "token": "s3cret-glsa", "datasource": "prom", "reads": "query"},

@@ -45,7 +45,7 @@ KINDS: dict[str, Kind] = {
     "envoy": Kind("target", "fraction", observes=True, counts_routed=True),
     "flags": Kind("target", "boolean", observes=True),
     "vercel": Kind("target", "ladder", observes=True, artifact=True, built=False),
-    "fly": Kind("target", "k_of_n", precondition=True, observes=True, artifact=True, built=False),
+    "fly": Kind("target", "k_of_n", precondition=True, observes=True, artifact=True),
     "global-config": Kind("target", "boolean", observes=True, built=False),
     "scraper": Kind("metrics"),
     "prometheus": Kind("metrics"),

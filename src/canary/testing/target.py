@@ -29,12 +29,17 @@ class TargetStage(Protocol):
         """From now on the platform answers nobody."""
 
 
-SOME_SHARES = {"fraction": (0.1, 0.005, 0.5, 0.9999), "boolean": (0.1, 1.0)}
+SOME_SHARES = {
+    "fraction": (0.1, 0.005, 0.5, 0.9999),
+    "boolean": (0.1, 1.0),
+    # Of a fleet of ten.
+    "k_of_n": (0.1, 0.3, 0.5, 0.9),
+}
 
 
 def shown(kind: Kind, share: float) -> float:
     """What a target of that kind shows after it was asked for the share."""
-    return share if kind.share == "fraction" else float(share > 0)
+    return share if kind.share in ("fraction", "k_of_n") else float(share > 0)
 
 
 class TargetConformance:
