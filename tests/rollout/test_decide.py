@@ -12,41 +12,39 @@ from hypothesis import strategies as st
 
 from canary.judge.verdict import Outcome, PhaseVerdict, Verdict
 from canary.plan.load import parse_plan
-from canary.ports import Increment
+from canary.ports import Entry, Increment
 from canary.rollout import decide as d
 from canary.rollout import events as e
+from canary.rollout.folding import fold
 from canary.rollout.halts import Approval, Hold, Rollback, Stop
 from canary.rollout.looks import Looks
 from canary.rollout.state import State
 
 NOW = 10_000.0
-PLAN = parse_plan(
-    json.dumps(
+DOCUMENT: dict[str, Any] = {
+    "name": "spring",
+    "service": "shop",
+    "targets": {"api": {"use": "envoy/api"}},
+    "metrics": "scraper/shop",
+    "arms": {"canary": {"version": "{candidate}"}, "baseline": {"version": "{stable}"}},
+    "signals": {"errors": {"counter": "http_requests_total", "bad": {"status": "5.."}}},
+    "traffic": "errors",
+    "notify": {"page": ["terminal/oncall"]},
+    "roles": {"owner": {"name": "Olga Owner"}},
+    "phases": [
+        {"name": "staging", "for": "10m", "exposure": "0%", "checks": [{"name": "home", "get": "/"}]},
         {
-            "name": "spring",
-            "service": "shop",
-            "targets": {"api": {"use": "envoy/api"}},
-            "metrics": "scraper/shop",
-            "arms": {"canary": {"version": "{candidate}"}, "baseline": {"version": "{stable}"}},
-            "signals": {"errors": {"counter": "http_requests_total", "bad": {"status": "5.."}}},
-            "traffic": "errors",
-            "notify": {"page": ["terminal/oncall"]},
-            "roles": {"owner": {"name": "Olga Owner"}},
-            "phases": [
-                {"name": "staging", "for": "10m", "exposure": "0%", "checks": [{"name": "home", "get": "/"}]},
-                {
-                    "name": "canary",
-                    "for": "30m",
-                    "exposure": "10%",
-                    "approval": {"by": ["owner"], "within": "1h"},
-                    "criteria": [{"errors": "< 1%"}],
-                    "on_undecided": {"extend": "10m", "then": "hold", "for": "2h"},
-                },
-                {"name": "full", "exposure": "100%"},
-            ],
-        }
-    )
-)
+            "name": "canary",
+            "for": "30m",
+            "exposure": "10%",
+            "approval": {"by": ["owner"], "within": "1h"},
+            "criteria": [{"errors": "< 1%"}],
+            "on_undecided": {"extend": "10m", "then": "hold", "for": "2h"},
+        },
+        {"name": "full", "exposure": "100%"},
+    ],
+}
+PLAN = parse_plan(json.dumps(DOCUMENT))
 RELEASE = {"api": e.Identities(candidate="2", stable="1")}
 
 
@@ -107,6 +105,26 @@ def soaking(outcome: Outcome | None, **more: Any) -> State:
 def test_each_state_has_its_action(state: State, action: type[d.Action]) -> None:
     """The table of the soak, the approval and the ends."""
     assert isinstance(d.decide(PLAN, state, NOW), action)
+
+
+@pytest.mark.parametrize(
+    ("asked_since", "action"), [(NOW - 100, d.Raise), (NOW - 899, d.Raise), (NOW - 900, d.RollBack)]
+)
+def test_a_fleet_gets_its_time(asked_since: float, action: type[d.Action]) -> None:
+    """Machine by machine a share may take a quarter of an hour, however often it is asked for meanwhile."""
+    fleet = {"api": {"use": "fly/api", "artifact": "registry.fly.io/shop:{version}"}}
+    plan = parse_plan(json.dumps(DOCUMENT | {"targets": fleet}))
+    slow = soaking(Outcome.PASS, shown=False, tries=9, asked_since=asked_since)
+    assert isinstance(d.decide(plan, slow, NOW), action)
+
+
+def test_the_time_of_a_raise_begins_with_its_first_try() -> None:
+    """And anew with another share."""
+    state = State("r1")
+    for at, share, since in ((1.0, 0.1, 1.0), (5.0, 0.1, 1.0), (9.0, 1.0, 9.0)):
+        intent = e.ExposureIntended(share=share, targets=("api",), why="")
+        state = fold(state, [Entry("r1", state.seq + 1, at, 1, intent.type, intent.model_dump(mode="json"))])
+        assert state.asked_since == since
 
 
 def test_broken_telemetry_is_called_no_evidence() -> None:

@@ -372,3 +372,13 @@ async def test_a_faster_clock_scales_plan_durations_only(make_world: Callable[..
     state = await ended(task)
     assert outcome(state) == "promoted"
     assert state.ended_at - state.started_at < 400
+
+
+async def test_the_version_of_an_image_is_neither_its_name_nor_its_digest(world: Any) -> None:
+    """What the baseline's metrics carry is the tag, when machines report an image with its digest."""
+    for platform in world.platforms.values():
+        platform.__init__(world.clock, "registry.example.com:5000/shop:1.0.0@sha256:0123abcd")
+    task = world.start()
+    state = await world.until(lambda s: bool(s.release))
+    assert state.stable_version == "1.0.0"
+    task.cancel()

@@ -22,6 +22,7 @@ class Kind:
     precondition:  targets: a write can be made conditional, so that a stale conductor has no effect.
     observes:      targets: the platform tells what it shows now.
     counts_routed: targets: the platform counts the requests that it sent to each arm.
+    settles:       targets: seconds that a raise may take, asked again and again, before it counts as refused.
     artifact:      targets: the plan's `artifact` template names the candidate; else the version itself does.
     dashboards:    metrics: dashboards and alert rules can be put there, too.
     pages:         notifiers: can wake somebody.
@@ -34,6 +35,7 @@ class Kind:
     precondition: bool = False
     observes: bool = False
     counts_routed: bool = False
+    settles: float = 0.0
     artifact: bool = False
     dashboards: bool = False
     pages: bool = False
@@ -45,7 +47,8 @@ KINDS: dict[str, Kind] = {
     "envoy": Kind("target", "fraction", observes=True, counts_routed=True),
     "flags": Kind("target", "boolean", observes=True),
     "vercel": Kind("target", "ladder", observes=True, artifact=True, built=False),
-    "fly": Kind("target", "k_of_n", precondition=True, observes=True, artifact=True),
+    # A fleet goes machine by machine: 20 of them that start in 10 s take 73 s.
+    "fly": Kind("target", "k_of_n", precondition=True, observes=True, settles=900.0, artifact=True),
     "global-config": Kind("target", "boolean", observes=True, built=False),
     "scraper": Kind("metrics"),
     "prometheus": Kind("metrics"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from canary.judge.verdict import Outcome
+from canary.plan.kinds import KINDS, kind_of
 from canary.plan.model import Phase, Plan, Step
 from canary.rollout.events import Cause
 from canary.rollout.measure import stale_after
@@ -192,7 +193,7 @@ def _approval(plan: Plan, phase: Phase, state: State, now: float) -> Action | No
     if now >= asked.due:
         return RollBack("approval", f"no approval by {', '.join(asked.missing)} in time")
     if state.asked and not state.shown:
-        return _ask_for(state.asked, state)
+        return _ask_for(plan, state.asked, state, now)
     if plan.grant_approvals:
         return GrantApproval(asked.missing[0])
     return AwaitApproval(asked.missing, asked.due)
@@ -202,7 +203,7 @@ def _in_phase(plan: Plan, phase: Phase, state: State, now: float) -> Action:
     if phase.exposure == 0:
         return _staging(plan, phase, state, now)
     if state.asked != phase.exposure or not state.shown:
-        return _ask_for(phase.exposure, state)
+        return _ask_for(plan, phase.exposure, state, now)
     if phase.duration is None:
         return PassPhase(phase.name, f"every target shows {phase.exposure:.0%}")
     if state.soaking != phase.name:
@@ -210,8 +211,9 @@ def _in_phase(plan: Plan, phase: Phase, state: State, now: float) -> Action:
     return _soak(plan, phase, state, now)
 
 
-def _ask_for(share: float, state: State) -> Action:
-    if state.tries >= RAISE_TRIES:
+def _ask_for(plan: Plan, share: float, state: State, now: float) -> Action:
+    settles = max(KINDS[kind_of(spec.use)].settles for spec in plan.targets.values())
+    if state.tries >= RAISE_TRIES and now >= state.asked_since + settles:
         return RollBack("platform", f"the targets did not take {share:.0%}: {_unshown(state)}")
     return Raise(share)
 

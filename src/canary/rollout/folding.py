@@ -130,6 +130,7 @@ def _(event: e.ExposureIntended, state: State, at: float) -> State:
         shown=False,
         raise_open=state.raise_open or event.share > 0,
         tries=state.tries + 1,
+        asked_since=state.asked_since if state.tries and state.asked == event.share else at,
     )
 
 

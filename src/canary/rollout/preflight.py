@@ -100,4 +100,5 @@ def _stable_version(plan: Plan, release: dict[str, Identities]) -> str:
     versioned = [n for n, spec in plan.targets.items() if KINDS[kind_of(spec.use)].share != "boolean"]
     if not versioned:
         raise Refused("no target has a version to compare with", "add a target that serves the release")
-    return release[versioned[0]].stable.rpartition(":")[2]
+    # Of an image: what stands behind the name, and before the digest.
+    return release[versioned[0]].stable.partition("@")[0].rpartition(":")[2]

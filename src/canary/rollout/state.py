@@ -45,6 +45,7 @@ class State:
     raise_open: bool = False
     shown: bool = True
     tries: int = 0
+    asked_since: float = 0.0
     exposed: float = 0.0
     exposed_phase: str = ""
     targets: Mapping[str, e.Shown] = field(default_factory=dict)
