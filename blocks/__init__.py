@@ -5,10 +5,22 @@
 
 from canary.blocks.envoy import EnvoyRoute
 from canary.blocks.flags import FlagService
+from canary.blocks.global_config import GlobalConfig
 from canary.blocks.prometheus import PrometheusServer
 from canary.blocks.scraper import MetricsScraper
 from canary.blocks.slack import Slack
 from canary.blocks.terminal import Terminal
 from canary.blocks.token import ApiToken
+from canary.blocks.vercel import VercelProject
 
-__all__ = ["ApiToken", "EnvoyRoute", "FlagService", "MetricsScraper", "PrometheusServer", "Slack", "Terminal"]
+__all__ = [
+    "ApiToken",
+    "EnvoyRoute",
+    "FlagService",
+    "GlobalConfig",
+    "MetricsScraper",
+    "PrometheusServer",
+    "Slack",
+    "Terminal",
+    "VercelProject",
+]

@@ -30,6 +30,8 @@ BODY_LIMIT = 10 * 2**20
 """Bytes of a body that are read."""
 SHOWN = 300
 """Characters of a provider's own message that an error repeats."""
+REQUEST_IDS = ("x-vercel-id", "fly-request-id")
+"""Headers in which a platform names the request, as its support asks for it."""
 
 
 class NothingListens(ProviderUnavailable):
@@ -139,21 +141,25 @@ class Http:
         Raises CredentialError (401, 403), ProviderError (another refusal) and ProviderUnavailable (no answer,
         408, 429, 5xx, or a 2xx whose body is no JSON).
         """
-        answer = await self.text(method, url, **how)
-        try:
-            return json.loads(answer)
-        except ValueError:
-            raise ProviderUnavailable(
-                f"{self.ref}: {method} {shown_url(url)} answered something that is no JSON: "
-                f"{self.hide(answer) or '(nothing)'}",
-                "check that the block's URL is the platform's API and not a page in front of it",
-            ) from None
+        answer = await self.send(method, url, **how)
+        return self.document(answer, f"{method} {shown_url(url)}", how.get("as_", OPEN).of)
 
     async def text(self, method: str, url: str, **how: Any) -> str:
         """The body of a 2xx answer; raises as `ask` does."""
         answer = await self.send(method, url, **how)
         self._accept(answer, f"{method} {shown_url(url)}", how.get("as_", OPEN).of)
         return answer.text()
+
+    def document(self, answer: Answer, where: str, field_name: str) -> Any:
+        """The JSON of an answer that `send` gave; raises as `ask` does. field_name: where the credential is from."""
+        self._accept(answer, where, field_name)
+        try:
+            return json.loads(answer.text())
+        except ValueError:
+            raise ProviderUnavailable(
+                f"{self.ref}: {where} answered something that is no JSON: {self.hide(answer.text()) or '(nothing)'}",
+                "check that the block's URL is the platform's API and not a page in front of it",
+            ) from None
 
     def hide(self, text: str) -> str:
         """The first 300 characters, on one line, every secret of the block replaced by ***."""
@@ -202,15 +208,20 @@ class Http:
     def _accept(self, answer: Answer, where: str, field_name: str) -> None:
         if 200 <= answer.status < 300:
             return
-        said = self.hide(_message(answer)) or "no message"
+        said = (self.hide(_message(answer)) or "no message") + self._request_id(answer)
         if answer.status in (401, 403):
             raise CredentialError(self.ref, field_name, f"{where} answered {answer.status}: {said}")
         what = f"{self.ref}: {where} answered {answer.status}: {said}"
         if answer.status in (408, 429) or answer.status >= 500:
-            raise ProviderUnavailable(what, "try again; look at the platform's own status if it stays so")
+            again = f"try again{_after(answer)}"
+            raise ProviderUnavailable(what, f"{again}; look at the platform's own status if it stays so")
         if 300 <= answer.status < 400:
             raise ProviderError(what, "put the address it redirects to into the block's URL")
         raise ProviderError(what, "the platform's own words say what it did not accept")
+
+    def _request_id(self, answer: Answer) -> str:
+        found = [f"{name}: {self.hide(answer.headers[name])}" for name in REQUEST_IDS if name in answer.headers]
+        return f" ({', '.join(found)})" if found else ""
 
 
 async def _body(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
@@ -220,6 +231,12 @@ async def _body(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
         if len(body) > limit:
             return bytes(body[:limit]), False
     return bytes(body), True
+
+
+def _after(answer: Answer) -> str:
+    """When to come back, if the platform says so in seconds."""
+    seconds = answer.headers.get("retry-after", "")
+    return f" in {seconds} s" if seconds.isdigit() else ""
 
 
 def _refused(error: BaseException) -> bool:

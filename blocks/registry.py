@@ -17,20 +17,34 @@ from pydantic import ValidationError
 from canary.blocks.base import wrong_field
 from canary.blocks.envoy import EnvoyRoute
 from canary.blocks.flags import FlagService
+from canary.blocks.global_config import GlobalConfig
 from canary.blocks.prometheus import PrometheusServer
 from canary.blocks.scraper import MetricsScraper
 from canary.blocks.slack import Slack
 from canary.blocks.terminal import Terminal
 from canary.blocks.token import ApiToken
+from canary.blocks.vercel import VercelProject
 from canary.errors import CredentialError, ProviderUnavailable, Refused
 from canary.plan.kinds import KINDS
 from canary.ports import Clock
 
-Block = EnvoyRoute | FlagService | MetricsScraper | PrometheusServer | Slack | Terminal | ApiToken
+Block = (
+    EnvoyRoute
+    | FlagService
+    | VercelProject
+    | GlobalConfig
+    | MetricsScraper
+    | PrometheusServer
+    | Slack
+    | Terminal
+    | ApiToken
+)
 
 BLOCKS: dict[str, type[Block]] = {
     "envoy": EnvoyRoute,
     "flags": FlagService,
+    "vercel": VercelProject,
+    "global-config": GlobalConfig,
     "scraper": MetricsScraper,
     "prometheus": PrometheusServer,
     "terminal": Terminal,

@@ -42,9 +42,9 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "envoy": Kind("target", "fraction", observes=True, counts_routed=True),
     "flags": Kind("target", "boolean", observes=True),
-    "vercel": Kind("target", "ladder", observes=True, artifact=True, built=False),
+    "vercel": Kind("target", "ladder", observes=True, artifact=True),
     "fly": Kind("target", "k_of_n", precondition=True, observes=True, artifact=True, built=False),
-    "global-config": Kind("target", "boolean", observes=True, built=False),
+    "global-config": Kind("target", "boolean", observes=True),
     "scraper": Kind("metrics"),
     "prometheus": Kind("metrics"),
     "grafana": Kind("metrics", built=False),

@@ -29,12 +29,13 @@ class TargetStage(Protocol):
         """From now on the platform answers nobody."""
 
 
-SOME_SHARES = {"fraction": (0.1, 0.005, 0.5, 0.9999), "boolean": (0.1, 1.0)}
+SOME_SHARES = {"fraction": (0.1, 0.005, 0.5, 0.9999), "ladder": (0.1, 0.5, 1.0), "boolean": (0.1, 1.0)}
+"""What is asked for in this order; a ladder must have these steps, and goes up only."""
 
 
 def shown(kind: Kind, share: float) -> float:
     """What a target of that kind shows after it was asked for the share."""
-    return share if kind.share == "fraction" else float(share > 0)
+    return float(share > 0) if kind.share == "boolean" else share
 
 
 class TargetConformance:
