@@ -90,10 +90,10 @@ class Seen:
         return {self.project.production: 1.0}
 
     def settled_on(self, deployment: str) -> bool:
-        """That deployment serves everybody, and nothing is on its way to another one or has got stuck there."""
+        """That deployment serves everybody, and the last move of domains is over and did not fail."""
         job = self.project.job
-        astray = job is not None and job.to != deployment and job.status != "succeeded"
-        return self.rolling is None and self.project.production == deployment and not astray
+        moved = job is None or not (job.under_way or job.status == "failed")
+        return self.rolling is None and self.project.production == deployment and moved
 
     def moving_to(self, deployment: str) -> bool:
         """The platform has accepted to send everybody there and is at it."""
