@@ -48,7 +48,7 @@ class Traffic:
     async def _climb(self, rolling: wire.Rolling | None, release: Release, share: float) -> None:
         self._raised = True
         now = rolling or await self._api.start(release.candidate)
-        while now and now.share < share - 1e-6 and now.stage + 2 < len(now.ladder):
+        while share < 1 and now and now.share < share - 1e-6 and now.stage + 2 < len(now.ladder):
             now = await self._api.approve(release.candidate, now.stage + 1)
         if share < 1:
             self._no_step_back(now.share if now else 1.0, share)

@@ -104,6 +104,8 @@ class Seen:
 def project(said: Any) -> Project:
     """Of `GET /v9/projects/{id}?rollbackInfo=true`."""
     with _understood("a project"):
+        if not said["id"]:
+            raise ValueError
         production = (said.get("targets") or {}).get("production") or {}
         stages = (said.get("rollingRelease") or {}).get("stages") or []
         bypasses = said.get("protectionBypass")

@@ -27,9 +27,11 @@ class Vercel:
     stages:      percentages of the next rolling release; empty: rolling releases are off.
     move_looks:  so many looks at the project show a move of the domains as under way, and its effect not yet.
     moves_fail:  so many of the next moves fail with half of the domains moved: production is as before.
+    conflicts:   so many of the next moves are answered with 409, without effect.
     stale_reads: so many of the next looks show what was before the last change.
     build_looks: so many looks at a new deployment show it as building.
     builds_fail: new deployments fail.
+    env_fails:   a variable is answered with 201 and not set.
     """
 
     def __init__(self) -> None:
@@ -37,8 +39,8 @@ class Vercel:
         self.log: list[Asked] = []
         self.url = ""
         self.stages: list[dict[str, Any]] = [{"targetPercentage": p, "requireApproval": p < 100} for p in STAGES]
-        self.move_looks = self.moves_fail = self.stale_reads = self.build_looks = 0
-        self.builds_fail = False
+        self.move_looks = self.moves_fail = self.conflicts = self.stale_reads = self.build_looks = 0
+        self.builds_fail = self.env_fails = False
         self.env: dict[str, dict[str, Any]] = {}
         self.deployments: dict[str, Deployed] = {}
         self.add("dpl_stable", version="2.0.9").substate = "PROMOTED"
@@ -162,6 +164,9 @@ class Vercel:
         return self._move("rollback", wanted)
 
     def _move(self, kind: Literal["promote", "rollback"], wanted: Deployed) -> web.Response:
+        if self.conflicts:
+            self.conflicts -= 1
+            raise web.HTTPConflict(text="The deployment is already the current one, or another move is under way")
         failed = self.moves_fail > 0
         self.moves_fail -= failed
         asked = int(time.time() * 1000)
@@ -214,6 +219,9 @@ class Vercel:
     async def _set_env(self, request: web.Request) -> web.Response:
         body = await request.json()
         key = body["key"]
+        if self.env_fails:
+            error = {"code": "ENV_CONFLICT", "key": key, "message": "Another variable of that name exists"}
+            return web.json_response({"created": [], "failed": [{"error": error}]}, status=201)
         if key in self.env and request.query.get("upsert") != "true":
             raise web.HTTPForbidden(text=f"A variable with the name {key} already exists")
         made = {"id": f"env_{key}", "createdAt": STARTED, "updatedAt": STARTED, **body}
