@@ -16,7 +16,7 @@ from canary.testing.provider import Asked, Knobs
 from canary.testing.vercel_rolling import Releases
 from canary.testing.vercel_state import NAME, PROJECT, STARTED, TEAM, Deployed, Moved, Shown
 
-TOKEN = "vercel-t0ken-of-the-docflow-team"
+TOKEN = "vercelT0kenOfTheDocflowTeam"
 BYPASS = "bypass-s3cret-of-docflow-0123456"
 STAGES = (10.0, 50.0, 100.0)
 
@@ -96,6 +96,7 @@ class Vercel:
             web.post("/{v}/deployments", self._create),
             web.get("/{v}/deployments/{id}", self._deployment),
             web.get("/v2/user", self._user),
+            web.get("/teams/{team}", self._team),
             web.get("/{v}/teams/{team}", self._team),
             web.get("/{v}/teams", self._teams),
             *Releases(self).routes(f"{project}/rolling-release"),
@@ -139,6 +140,10 @@ class Vercel:
             "accountId": TEAM,
             "nodeVersion": "24.x",
             "directoryListing": False,
+            "alias": [],
+            "deploymentExpiration": {},
+            "resourceConfig": _RESOURCES,
+            "defaultResourceConfig": _RESOURCES,
             "targets": {"production": production.whole() if production else {"id": shown.production}},
             "rollingRelease": rolling,
             "lastAliasRequest": shown.moved.told() if shown.moved else None,
@@ -246,4 +251,5 @@ class Vercel:
         return web.json_response({"teams": [_OF_TEAM], "pagination": pages})
 
 
+_RESOURCES = {"functionDefaultRegions": ["fra1"]}
 _OF_TEAM = {"id": TEAM, "slug": NAME, "name": NAME, "billing": {"plan": "pro"}, "createdAt": STARTED}

@@ -62,6 +62,7 @@ class Deployed:
             "meta": self.meta,
             "type": "LAMBDAS",
             "version": 2,
+            "plan": "pro",
             "inspectorUrl": f"https://vercel.com/{NAME}/{NAME}/{self.id.removeprefix('dpl_')}",
             "aliasAssigned": self.substate == "PROMOTED",
             "errorMessage": self.why or None,
