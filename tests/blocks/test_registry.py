@@ -65,7 +65,11 @@ def test_a_form_explains_itself(cls: type[Block]) -> None:
     """Every block and every field has a description, and what sounds secret is one for Prefect too."""
     assert cls.get_description()
     assert all(field.description for field in cls.model_fields.values())
-    sounds = [n for n in cls.model_fields if any(w in n for w in ("token", "password", "bearer", "value", "webhook", "secret"))]
+    sounds = [
+        n
+        for n in cls.model_fields
+        if any(w in n for w in ("token", "password", "bearer", "value", "webhook", "secret"))
+    ]
     assert cls.model_json_schema()["secret_fields"] == sounds
 
 

@@ -37,6 +37,10 @@ class GlobalConfigs:
         """Plain values of a GlobalConfig that reaches it."""
         return {"url": self.url, "token": TOKEN, "config_id": CONFIG, "team_id": TEAM}
 
+    def change(self, **items: Any) -> None:
+        """Somebody sets items by hand."""
+        self._before, self.items = self.items, {**self.items, **items}
+
     def routes(self) -> list[web.RouteDef]:
         at = f"/v1/{{api:global-config|edge-config}}/{CONFIG}"
         return [
