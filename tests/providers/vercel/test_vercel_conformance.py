@@ -89,7 +89,7 @@ async def test_a_sealed_block_rolls_back(
 ) -> None:
     """Fields sealed in the vault and opened again make a block that brings everybody back."""
     server: Any = vercel if ref.startswith("vercel") else configs
-    journal = SqlJournal(f"sqlite:///{tmp_path / 'journal.db'}")
+    journal = SqlJournal(f"sqlite:///{tmp_path / 'journal.db'}", answer_within=30.0)
     try:
         vault = SqlVault(journal.database, [urlsafe_b64encode(b"1" * 32).decode()])
         await vault.seal("r1", {ref: server.fields()})
