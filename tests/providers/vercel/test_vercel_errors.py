@@ -151,9 +151,14 @@ async def test_an_answer_that_is_none(kind: str, answer: Answering) -> None:
         assert (await block.verify(release, 0.0)).answer == "cannot tell"
 
 
-async def test_a_rollback_answered_by_a_page() -> None:
-    """A proxy's page with status 200 is no accepted rollback."""
-    async with serving(Refusing(_page)) as url, opened("vercel", url) as (block, release):
+@pytest.mark.parametrize("status", [200, 201])
+async def test_a_rollback_answered_by_a_page(status: int) -> None:
+    """A proxy's page is no accepted rollback, whatever its status."""
+
+    def page(request: web.Request) -> web.Response:
+        return web.Response(status=status, text="<html>log in</html>", content_type="text/html")
+
+    async with serving(Refusing(page)) as url, opened("vercel", url) as (block, release):
         with pytest.raises(ProviderUnavailable, match=r"rollback/dpl_stable answered something that is no JSON"):
             await block.expose(release, 0.0, epoch=1)
 

@@ -8,6 +8,7 @@ import pytest
 
 from canary.blocks import vercel_wire as wire
 from canary.errors import ProviderUnavailable
+from canary.ports import Release
 
 STAGES = [{"targetPercentage": 10, "requireApproval": True}, {"targetPercentage": 100}]
 ROLLING: dict[str, Any] = {
@@ -49,3 +50,15 @@ def test_a_percentage_that_is_none(percentage: Any) -> None:
     stage = {"index": 0, "targetPercentage": percentage}
     with pytest.raises(ProviderUnavailable, match="not a rolling release"):
         wire.rolling({"rollingRelease": {**ROLLING, "activeStage": stage}})
+
+
+def test_a_failed_move_of_before_does_not_spoil_a_split() -> None:
+    """Domains that were left behind count when one deployment shall serve everybody, not while it is split."""
+    job = wire.Job("dpl_old", "failed", 0)
+    project = wire.Project("dpl_old", (0.1, 1.0), "", job, None)
+    release = Release("dpl_new", "dpl_old")
+    rolling = wire.rolling({"rollingRelease": ROLLING})
+    assert wire.compare(wire.Seen(project, rolling), release, 0.1).answer == "yes"
+    left = wire.compare(wire.Seen(project, None), release, 0.0)
+    assert (left.answer, left.observed) == ("no", 0.0)
+    assert "not every domain could be moved to dpl_old" in left.detail
