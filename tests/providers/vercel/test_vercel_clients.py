@@ -65,7 +65,9 @@ def _install(half: Path, whole: Path) -> None:
 
 
 def _with_node() -> dict[str, str]:
-    return {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"}
+    """This environment without anybody's own settings for Vercel."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("VERCEL_")}
+    return {**kept, "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 async def run(argv: list[str | Path], cwd: Path, env: dict[str, str]) -> str:
@@ -105,7 +107,7 @@ def cli(server: Vercel, npm: Path, tmp_path: Path) -> Callable[..., Any]:
     (tmp_path / ".vercel").mkdir()
     (tmp_path / ".vercel" / "project.json").write_text(json.dumps(link))
     quiet = {"NO_UPDATE_NOTIFIER": "1", "VERCEL_TELEMETRY_DISABLED": "1", "NO_COLOR": "1", "CI": "1"}
-    env = {**_with_node(), **quiet, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    env = {**_with_node(), **quiet, **dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(tmp_path))}
     program = npm / "node_modules" / "vercel" / "dist" / "vc.js"
 
     async def call(*words: str) -> str:
