@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-
 from pydantic import Field, PrivateAttr
 
 from canary.blocks.base import CanaryBlock, Secret, Url
+from canary.blocks.flag_document import Flags, canonical, compare, document, of, wanted
 from canary.blocks.http import DEADLINE, Credential, Http, bearer, within
 from canary.errors import CredentialError, ProviderError, ProviderUnavailable
 from canary.ports import Access, Exposure, Release, Verification
-
-Flags = dict[str, bool]
 
 
 class FlagService(CanaryBlock):
@@ -41,35 +37,27 @@ class FlagService(CanaryBlock):
 
     async def prepare(self, release: Release) -> Access:
         """Nothing to start, an empty Access. Raises ProviderError for a flag the service does not have."""
-        _of(await self._read(), _document(release.candidate), self.ref)
+        of(await self._read(), document(release.candidate), self.ref)
         return Access("", {})
 
     async def observe(self) -> Exposure:
         """The whole document as one identity, which serves everybody."""
-        return Exposure({_canonical(await self._read()): 1.0})
+        return Exposure({canonical(await self._read()): 1.0})
 
     async def expose(self, release: Release, share: float, epoch: int) -> None:
         """One PATCH: the candidate's values, or for share 0 the stable document's values of the same flags.
 
         The service has no precondition: nothing checks `epoch` here.
         """
-        candidate = _document(release.candidate)
-        wanted = candidate if share > 0 else _of(_document(release.stable), candidate, self.ref)
-        await self._http.text("PATCH", f"{self.url}/flags", as_=self._credential(), json=wanted)
+        flags = wanted(release, share, self.ref)
+        await self._http.text("PATCH", f"{self.url}/flags", as_=self._credential(), json=flags)
 
     async def verify(self, release: Release, share: float) -> Verification:
         """Compares the candidate's flags. A mix of old and new is never right, and counts as exposed."""
-        new = _document(release.candidate)
         try:
-            old = _of(_document(release.stable), new, self.ref)
-            now = _of(await self._read(), new, self.ref)
+            return compare(release, share, await self._read(), self.ref)
         except (ProviderError, CredentialError) as error:
             return Verification("cannot tell", None, error.what)
-        wanted = new if share > 0 else old
-        wrong = {name: value for name, value in now.items() if value != wanted[name]}
-        observed = 0.0 if now == old and (share <= 0 or wrong) else 1.0
-        detail = f"the flags are {_canonical(now)}" + (f", wanted were {_canonical(wanted)}" if wrong else "")
-        return Verification("no" if wrong else "yes", observed, detail)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -87,32 +75,3 @@ class FlagService(CanaryBlock):
 
     def _credential(self) -> Credential:
         return bearer("token", self.token.get_secret_value())
-
-
-def _canonical(flags: Mapping[str, bool]) -> str:
-    return json.dumps(flags, sort_keys=True, separators=(",", ":"))
-
-
-def _document(identity: str) -> Flags:
-    """Raises ProviderError when the identity is no JSON object of booleans."""
-    try:
-        flags = json.loads(identity)
-    except ValueError:
-        flags = None
-    if not isinstance(flags, dict) or not all(isinstance(value, bool) for value in flags.values()):
-        raise ProviderError(
-            f"{identity[:100]!r} is no set of flags",
-            'an identity of flags is JSON such as {"phase1_enabled":true}',
-        )
-    return flags
-
-
-def _of(document: Flags, names: Flags, ref: str) -> Flags:
-    """The document's values of those flags. Raises ProviderError when one is missing there."""
-    missing = [name for name in names if name not in document]
-    if missing:
-        raise ProviderError(
-            f"{ref}: there is no flag {', '.join(missing)}; there are {', '.join(document) or 'none'}",
-            "create the flag with the value it shall have before the rollout, or correct the plan",
-        )
-    return {name: document[name] for name in names}

@@ -96,7 +96,7 @@ class Machines:
     async def _read(self, shape: TypeAdapter[T], method: str, path: str, nonce: str = "", **content: Any) -> T:
         said = await self._asked(method, path, nonce, **content)
         where = f"{method} {shown_url(self.machines)}{path}"
-        document = self.http.document(said, where)
+        document = self.http.document(said, where, self.as_.of)
         # Leases come inside {"status": …, "data": …}; the API's OpenAPI description shows them bare.
         if shape is _LEASE and isinstance(document, dict):
             document = document.get("data", document)
@@ -110,7 +110,7 @@ class Machines:
                 "check the block's api_url",
             ) from None
 
-    async def _asked(self, method: str, path: str, nonce: str = "", **content: Any) -> str:
+    async def _asked(self, method: str, path: str, nonce: str = "", **content: Any) -> Answer:
         answer = await self._send(method, path, nonce, **content)
         where = f"{method} {shown_url(self.machines)}{path}"
         try:
@@ -121,7 +121,7 @@ class Machines:
             if answer.status in (409, 412):
                 raise Conflicting(error.what, "nothing was done; it is tried anew with what is there now") from None
             raise
-        return answer.text()
+        return answer
 
     async def _send(self, method: str, path: str, nonce: str = "", **content: Any) -> Answer:
         headers = {**self.as_.headers, **({NONCE: nonce} if nonce else {})}

@@ -149,23 +149,25 @@ class Http:
         Raises CredentialError (401, 403), ProviderError (another refusal) and ProviderUnavailable (no answer,
         408, 429, 5xx, or a 2xx whose body is no JSON).
         """
-        return self.document(await self.text(method, url, **how), f"{method} {shown_url(url)}")
-
-    def document(self, text: str, where: str) -> Any:
-        """The text as JSON. Raises ProviderUnavailable, saying that `where` answered none."""
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise ProviderUnavailable(
-                f"{self.ref}: {where} answered something that is no JSON: {self.hide(text) or '(nothing)'}",
-                "check that the block's URL is the platform's API and not a page in front of it",
-            ) from None
+        answer = await self.send(method, url, **how)
+        return self.document(answer, f"{method} {shown_url(url)}", how.get("as_", OPEN).of)
 
     async def text(self, method: str, url: str, **how: Any) -> str:
         """The body of a 2xx answer; raises as `ask` does."""
         answer = await self.send(method, url, **how)
         self.accept(answer, f"{method} {shown_url(url)}", how.get("as_", OPEN).of)
         return answer.text()
+
+    def document(self, answer: Answer, where: str, field_name: str) -> Any:
+        """The JSON of an answer that `send` gave; raises as `ask` does. field_name: where the credential is from."""
+        self.accept(answer, where, field_name)
+        try:
+            return json.loads(answer.text())
+        except ValueError:
+            raise ProviderUnavailable(
+                f"{self.ref}: {where} answered something that is no JSON: {self.hide(answer.text()) or '(nothing)'}",
+                "check that the block's URL is the platform's API and not a page in front of it",
+            ) from None
 
     def hide(self, text: str) -> str:
         """The first 300 characters, on one line, every secret of the block replaced by ***."""
@@ -215,15 +217,20 @@ class Http:
         """Raises as `ask` does for an answer of `where` that is not 2xx."""
         if 200 <= answer.status < 300:
             return
-        said = " ".join(filter(None, (self.hide(_message(answer)) or "no message", self.hide(_request_id(answer)))))
+        said = (self.hide(_message(answer)) or "no message") + self._request_id(answer)
         if answer.status in (401, 403):
             raise CredentialError(self.ref, field_name, f"{where} answered {answer.status}: {said}")
         what = f"{self.ref}: {where} answered {answer.status}: {said}"
         if answer.status in (408, 429) or answer.status >= 500:
-            raise ProviderUnavailable(what, "try again; look at the platform's own status if it stays so")
+            again = f"try again{_after(answer)}"
+            raise ProviderUnavailable(what, f"{again}; look at the platform's own status if it stays so")
         if 300 <= answer.status < 400:
             raise ProviderError(what, "put the address it redirects to into the block's URL")
         raise Rejected(answer.status, what, "the platform's own words say what it did not accept")
+
+    def _request_id(self, answer: Answer) -> str:
+        found = [f"{name}: {self.hide(answer.headers[name])}" for name in REQUEST_IDS if name in answer.headers]
+        return f" ({', '.join(found)})" if found else ""
 
 
 async def _body(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
@@ -235,6 +242,12 @@ async def _body(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
     return bytes(body), True
 
 
+def _after(answer: Answer) -> str:
+    """When to come back, if the platform says so in seconds."""
+    seconds = answer.headers.get("retry-after", "")
+    return f" in {seconds} s" if seconds.isdigit() else ""
+
+
 def _refused(error: BaseException) -> bool:
     link: BaseException | None = error
     while link is not None:
@@ -244,11 +257,6 @@ def _refused(error: BaseException) -> bool:
             return all(_refused(inner) for inner in link.exceptions)
         link = link.__cause__ or link.__context__
     return False
-
-
-def _request_id(answer: Answer) -> str:
-    found = (f"({name} {answer.headers[name]})" for name in REQUEST_IDS if name in answer.headers)
-    return " ".join(found)
 
 
 def _message(answer: Answer) -> str:

@@ -18,24 +18,38 @@ from canary.blocks.base import wrong_field
 from canary.blocks.envoy import EnvoyRoute
 from canary.blocks.flags import FlagService
 from canary.blocks.fly import FlyApp
+from canary.blocks.global_config import GlobalConfig
 from canary.blocks.grafana import GrafanaServer
 from canary.blocks.prometheus import PrometheusServer
 from canary.blocks.scraper import MetricsScraper
 from canary.blocks.slack import Slack
 from canary.blocks.terminal import Terminal
 from canary.blocks.token import ApiToken
+from canary.blocks.vercel import VercelProject
 from canary.errors import CredentialError, ProviderUnavailable, Refused
 from canary.plan.kinds import KINDS
 from canary.ports import Clock
 
 Block = (
-    EnvoyRoute | FlagService | FlyApp | GrafanaServer | MetricsScraper | PrometheusServer | Slack | Terminal | ApiToken
+    EnvoyRoute
+    | FlagService
+    | FlyApp
+    | GlobalConfig
+    | GrafanaServer
+    | MetricsScraper
+    | PrometheusServer
+    | Slack
+    | Terminal
+    | VercelProject
+    | ApiToken
 )
 
 BLOCKS: dict[str, type[Block]] = {
     "envoy": EnvoyRoute,
     "flags": FlagService,
     "fly": FlyApp,
+    "vercel": VercelProject,
+    "global-config": GlobalConfig,
     "scraper": MetricsScraper,
     "prometheus": PrometheusServer,
     "grafana": GrafanaServer,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from canary.plan.model import Arms, Signal, UiCheck
@@ -85,6 +85,14 @@ class Target(Protocol):
         """Never raises ProviderError: what did not answer is `cannot tell`."""
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """What a Target has besides when users cannot be split at any share: it knows the steps that there are."""
+
+    async def takes(self, share: float) -> None:
+        """Raises Refused, naming the shares that can be shown, for one that cannot. Changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,23 @@ async def test_an_echoed_secret_is_hidden(http: Http, serve: Any) -> None:
     assert len(error.value.what) < 450
 
 
+@pytest.mark.parametrize("header", ["x-vercel-id", "fly-request-id"])
+async def test_the_platforms_id_of_the_request_is_told(http: Http, serve: Any, header: str) -> None:
+    """Support asks for it; it is cleaned as the message is."""
+    url = await serve(_answer(409, "no", **{header: f"fra1::{SECRET}-7"}))
+    with pytest.raises(ProviderError, match=rf"answered 409: no \({header}: fra1::\*\*\*-7\)"):
+        await http.ask("GET", url, as_=AS)
+
+
+@pytest.mark.parametrize(("after", "said"), [("7", "try again in 7 s;"), ("Wed, 21 Oct 2026 07:28:00 GMT", "again;")])
+async def test_when_to_come_back_is_told(http: Http, serve: Any, after: str, said: str) -> None:
+    """Seconds as the platform gives them; a date is not worth a clock."""
+    url = await serve(_answer(429, "too many", **{"Retry-After": after}))
+    with pytest.raises(ProviderUnavailable) as error:
+        await http.ask("GET", url, as_=AS)
+    assert said in error.value.fix
+
+
 async def test_no_json_is_no_usable_answer(http: Http, serve: Any) -> None:
     """A 200 with a login page is not an answer of the API."""
     url = await serve(_answer(200, "<html>log in</html>"))

@@ -30,6 +30,14 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "fly/docflow": {"app": "docflow-api", "token": "FlyV1 s3cret-fly"},
     "flags/docflow": {"url": "http://127.0.0.1:1", "token": "s3cret-flags"},
+    "vercel/docflow": {
+        "token": "s3cret-vercel",
+        "project_id": "prj_docflow",
+        "team_id": "team_docflow",
+        "bypass_secret": "s3cret-bypass",
+        "url": "http://127.0.0.1:1",
+    },
+    "global-config/docflow": {"token": "s3cret-config", "config_id": "ecfg_docflow", "url": "http://127.0.0.1:1"},
     "scraper/docflow": {"urls": ["http://127.0.0.1:1/metrics"]},
     "grafana/docflow": {"url": "http://127.0.0.1:1", "token": "s3cret-glsa", "datasource": "prom", "reads": "query"},
     "prometheus/docflow": {"url": "http://127.0.0.1:1", "username": "u", "password": "s3cret-basic"},
@@ -59,7 +67,11 @@ def test_a_form_explains_itself(cls: type[Block]) -> None:
     """Every block and every field has a description, and what sounds secret is one for Prefect too."""
     assert cls.get_description()
     assert all(field.description for field in cls.model_fields.values())
-    sounds = [n for n in cls.model_fields if any(w in n for w in ("token", "password", "bearer", "value", "webhook"))]
+    sounds = [
+        n
+        for n in cls.model_fields
+        if any(w in n for w in ("token", "password", "bearer", "value", "webhook", "secret"))
+    ]
     assert cls.model_json_schema()["secret_fields"] == sounds
 
 

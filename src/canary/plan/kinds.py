@@ -46,10 +46,10 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "envoy": Kind("target", "fraction", observes=True, counts_routed=True),
     "flags": Kind("target", "boolean", observes=True),
-    "vercel": Kind("target", "ladder", observes=True, artifact=True, built=False),
+    "vercel": Kind("target", "ladder", observes=True, artifact=True),
     # A fleet goes machine by machine: 20 of them that start in 10 s take 73 s.
     "fly": Kind("target", "k_of_n", precondition=True, observes=True, settles=900.0, artifact=True),
-    "global-config": Kind("target", "boolean", observes=True, built=False),
+    "global-config": Kind("target", "boolean", observes=True),
     "scraper": Kind("metrics"),
     "prometheus": Kind("metrics"),
     "grafana": Kind("metrics", dashboards=True),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from canary.errors import MeasurementFailed, ProviderError, Refused
 from canary.plan.kinds import KINDS, kind_of
 from canary.plan.model import Plan, UiCheck
-from canary.ports import Browser, Clock, Target, Vault
+from canary.ports import Browser, Clock, Stepwise, Target, Vault
 from canary.rollout.adapters import Adapters, Fields, Opener, open_adapters
 from canary.rollout.events import Identities, PreflightPassed
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
@@ -39,6 +39,8 @@ async def preflight(plan: Plan, version: str, adapters: Adapters, clock: Clock) 
         await _reach(plan.dashboards, adapters.dashboards.check_writing(), clock)
     await asyncio.gather(*(route.check_paging() for route in adapters.page.values()))
     names = list(plan.targets)
+    shares = [phase.exposure for phase in plan.phases]
+    await asyncio.gather(*(_takes(n, adapters.targets[n], shares, clock) for n in names))
     found = await asyncio.gather(*(_stable(n, adapters.targets[n], clock) for n in names))
     release = {
         name: Identities(candidate=plan.candidate(name, version), stable=stable)
@@ -77,6 +79,19 @@ async def _reach(ref: str, checked: Awaitable[None], clock: Clock) -> None:
         raise Refused(f"{ref} did not answer within {PROVIDER_TIMEOUT:.0f} s", "is it running and reachable?") from None
     except (ProviderError, MeasurementFailed) as error:
         raise Refused(f"{ref} cannot be used: {error.what}", error.fix or "is it running and reachable?") from error
+
+
+async def _takes(name: str, target: Target, shares: Iterable[float], clock: Clock) -> None:
+    """Every phase's exposure is one that the target can show. A target that splits at any share is not asked."""
+    if not isinstance(target, Stepwise):
+        return
+    try:
+        for share in dict.fromkeys(shares):
+            await within(clock, PROVIDER_TIMEOUT, target.takes(share))
+    except (TimeoutError, ProviderError) as error:
+        why = getattr(error, "what", f"no answer within {PROVIDER_TIMEOUT:.0f} s")
+        what = f"target {name} does not say which shares it can show: {why}"
+        raise Refused(what, "is it running and reachable?") from error
 
 
 async def _stable(name: str, target: Target, clock: Clock) -> str:

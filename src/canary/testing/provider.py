@@ -32,6 +32,7 @@ class Knobs:
 
     rate_limited:  so many of the next requests get 429, and `retry_after` seconds in Retry-After.
     fails:         so many of the next requests get 500, without effect.
+    keeps_answers: so many changes are still answered before `loses_answers` counts.
     loses_answers: so many of the next changes have their effect, and then the connection breaks.
     down:          every connection breaks, without effect.
     revoked:       no token is good any more: 401.
@@ -45,6 +46,7 @@ class Knobs:
     rate_limited: int = 0
     retry_after: int = 1
     fails: int = 0
+    keeps_answers: int = 0
     loses_answers: int = 0
     down: bool = False
     revoked: bool = False
@@ -105,6 +107,9 @@ async def _answered(provider: Provider, request: web.Request, handler: Handler) 
     except web.HTTPException as error:
         answer = provider.refusal(error.status, error.text or error.reason)
     if provider.knobs.loses_answers and request.method not in READS:
+        if provider.knobs.keeps_answers:
+            provider.knobs.keeps_answers -= 1
+            return answer
         provider.knobs.loses_answers -= 1
         _cut(request)
     return answer

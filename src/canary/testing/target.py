@@ -32,14 +32,16 @@ class TargetStage(Protocol):
 SOME_SHARES = {
     "fraction": (0.1, 0.005, 0.5, 0.9999),
     "boolean": (0.1, 1.0),
+    "ladder": (0.1, 0.5, 1.0),
     # Of a fleet of ten.
     "k_of_n": (0.1, 0.3, 0.5, 0.9),
 }
+"""What is asked for in this order; a ladder must have these steps, and goes up only."""
 
 
 def shown(kind: Kind, share: float) -> float:
     """What a target of that kind shows after it was asked for the share."""
-    return share if kind.share in ("fraction", "k_of_n") else float(share > 0)
+    return float(share > 0) if kind.share == "boolean" else share
 
 
 class TargetConformance:
