@@ -27,7 +27,6 @@ from canary.blocks.terminal import Terminal
 from canary.blocks.token import ApiToken
 from canary.blocks.vercel import VercelProject
 from canary.errors import CredentialError, ProviderUnavailable, Refused
-from canary.plan.kinds import KINDS
 from canary.ports import Clock
 
 Block = (
@@ -65,7 +64,7 @@ _PREFECT_SECONDS = 15.0
 def open_block(ref: str, fields: Mapping[str, Any], clock: Clock | None = None) -> Block:
     """The block of that reference, made from plain values. No I/O.
 
-    Raises Refused for a kind that does not exist or is not built, CredentialError for a wrong field.
+    Raises Refused for a kind that does not exist, CredentialError for a wrong field.
     """
     return block_class(ref).from_fields(ref, fields, clock)
 
@@ -97,15 +96,13 @@ async def save(ref: str, fields: Mapping[str, Any]) -> None:
 
 
 def block_class(ref: str) -> type[Block]:
-    """What makes blocks of that kind. Raises Refused for a kind that does not exist or is not built."""
+    """What makes blocks of that kind. Raises Refused for a kind that does not exist."""
     kind = ref.partition("/")[0]
     if kind in BLOCKS:
         return BLOCKS[kind]
-    built = f"built are {', '.join(BLOCKS)}"
-    if kind in KINDS:
-        raise Refused(f"block {ref}: kind {kind} is planned but not built in this version", built)
     near = difflib.get_close_matches(kind, BLOCKS, 1)
-    raise Refused(f"block {ref}: there is no kind {kind!r}", built + (f"; did you mean {near[0]}?" if near else ""))
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise Refused(f"block {ref}: there is no kind {kind!r}", f"there are {', '.join(BLOCKS)}{hint}")
 
 
 def block_name(ref: str) -> str:

@@ -58,7 +58,6 @@ def test_a_value_is_taken_as_it_is(write: Any) -> None:
     [
         ("flag/docflow: {}\n", "1:1: flag/docflow: block flag/docflow: there is no kind 'flag'"),
         ("flag/docflow: {}\n", "did you mean flags?"),
-        ("grafana/x: {}\n", "1:1: grafana/x: block grafana/x: kind grafana is planned but not built"),
         ("terminal/Local: {}\n", "1:1: terminal/Local: block terminal/Local, field name:"),
         ("terminal/local: text\n", "1:17: terminal/local: must be a mapping of fields; {} for none"),
         ("terminal/local:\n", "1:1: terminal/local: nothing stands here"),

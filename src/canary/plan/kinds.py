@@ -27,7 +27,6 @@ class Kind:
     dashboards:    metrics: dashboards and alert rules can be put there, too.
     pages:         notifiers: can wake somebody.
     confirms:      notifiers: tells whether the message was delivered.
-    built:         this version can roll it out; a plan with another kind checks, and preflight refuses it.
     """
 
     role: Role
@@ -40,7 +39,6 @@ class Kind:
     dashboards: bool = False
     pages: bool = False
     confirms: bool = False
-    built: bool = True
 
 
 KINDS: dict[str, Kind] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from canary.plan.kinds import KINDS, kind_of
 from canary.plan.model import Check, Phase, Plan, Rule, UiCheck
 from canary.plan.rules import is_literal
 from canary.plan.units import duration, percent
@@ -86,9 +85,6 @@ def warnings(plan: Plan) -> tuple[str, ...]:
 
 
 def _warnings(plan: Plan) -> Iterator[str]:
-    for kind in dict.fromkeys(kind_of(ref) for ref in plan.block_refs()):
-        if not KINDS[kind].built:
-            yield f"kind {kind} is planned but not built in this version: preflight would refuse a rollout"
     if plan.grant_approvals and any(phase.approval for phase in plan.phases):
         yield "approvals are granted by the plan itself; nobody will be asked"
     if plan.time_scale != 1:

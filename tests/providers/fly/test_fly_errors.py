@@ -86,7 +86,7 @@ async def test_each_refusal_is_ours(release: Release, status: int, raised: type[
             with pytest.raises(raised) as error:
                 await verb()
             said = _said(error.value)
-            assert f"answered {status}: the words of Fly, and *** (fly-request-id 01REQUEST-fra)" in said
+            assert f"answered {status}: the words of Fly, and *** (fly-request-id: 01REQUEST-fra)" in said
             assert isinstance(error.value, ProviderUnavailable) is (raised is ProviderUnavailable)
         looked = await block.verify(release, 0.0)
         assert (looked.answer, looked.observed) == ("cannot tell", None)
