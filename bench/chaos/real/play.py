@@ -29,7 +29,8 @@ SETTLES = 4.0
 """Seconds behind the last end before the last look: users' answers are told once a second."""
 LEAVES_WITHIN = 25.0
 """Seconds for a flow to end when its rollout has: its first report comes behind."""
-PREFECT_FORGIVES = 30
+PREFECT_FORGIVES = 45.0
+"""Seconds without a process for a run that Prefect calls neither ended nor begun: a worker that died left it so."""
 
 
 @dataclass
@@ -161,17 +162,21 @@ class Play:
         """Whether its run has ended before anybody took the lock."""
         from prefect.client.orchestration import get_client
 
-        if not each.struck or any(line.type == "conductor_took" for line in each.lines):
+        if not each.run or any(line.type == "conductor_took" for line in each.lines):
             return False
         try:
             async with asyncio.timeout(2), get_client() as client:
                 run = await client.read_flow_run(UUID(each.run))
         except Exception:
             return False
-        late = time.time() > each.struck[-1].at + PREFECT_FORGIVES
-        return (
-            run.state is not None and (run.state.is_final() or late) and each.pid not in flow_processes(self.stage.home)
-        )
+        if run.state is None or each.run in flow_processes(self.stage.home).values():
+            return False
+        quiet = time.time() > self._last_strike() + PREFECT_FORGIVES
+        return run.state.is_final() or (bool(each.struck) and quiet)
+
+    def _last_strike(self) -> float:
+        """When anything was struck, or came back, for the last time."""
+        return max((s.back_at or s.at for each in self._running.values() for s in each.struck), default=0.0)
 
     # --- striking -----------------------------------------------------------------------------------------
 

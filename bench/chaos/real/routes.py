@@ -61,7 +61,7 @@ def plan(service: str) -> dict[str, Any]:
         "approval": {"by": ["owner"], "within": "60m"},
         "on_undecided": {"extend": "150s", "then": "rollback"},
     }
-    staging = {"name": "staging", "for": "30s", "exposure": "0%", "checks": [{"name": "home", "get": "/"}]}
+    staging = {"name": "staging", "for": "30s", "exposure": "0%", "checks": [{"name": "health", "get": "/healthz"}]}
     return {
         "name": service,
         "service": service,

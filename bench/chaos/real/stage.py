@@ -32,7 +32,7 @@ PACES = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_WORKER_PREFETCH_SECONDS":
 
 @dataclass
 class Stage:
-    """programs: by the names of the victims, and envoy, town. proxy: where Envoy is changed, and told what to hold up."""
+    """programs: by the names of the victims, and envoy, town. proxy: where Envoy is changed, and changes are held."""
 
     home: Path
     programs: Mapping[str, Program]
