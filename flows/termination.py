@@ -13,8 +13,8 @@ from prefect.client.schemas.objects import StateType
 
 from canary.errors import BadUsage, CanaryError
 from canary.rollout.conducting import Seat
-from canary.rollout.events import AbortAsked
 from canary.rollout.people import enter
+from canary.rollout.reviving import cancelled_in_prefect
 
 PREFECT_ANSWERS_WITHIN = 2.0
 
@@ -47,9 +47,8 @@ async def _look_into(seat: Seat, run_id: str, flow: asyncio.Task[object], cancel
         flow.cancel()
         return
     cancelled.set()
-    abort = AbortAsked(by="somebody", how="cancelled in Prefect", reason="the run was cancelled in the Prefect UI")
     try:
-        await enter(seat.stores.journal, seat.stores.clock, seat.record.state.rollout, abort)
+        await enter(seat.stores.journal, seat.stores.clock, seat.record.state.rollout, cancelled_in_prefect())
     except BadUsage:
         return
     except CanaryError:

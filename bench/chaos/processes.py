@@ -18,6 +18,7 @@ from canary.rollout.conducting import Start, Stores, begin, conducting, pass_pre
 from canary.rollout.conductor import Conductor
 from canary.rollout.judging import JudgeOf
 from canary.rollout.people import enter, read_state
+from canary.rollout.reviving import Runs
 
 ROLLOUT, VERSION, HASH = "r1", "2.0.0", "a" * 64
 RETRIES, RETRY_AFTER = 3, 2.0
@@ -91,9 +92,9 @@ async def retried(stores: Stores, work: Callable[[], Awaitable[Any]]) -> Any:
     raise AssertionError
 
 
-async def guard(stores: Stores, opener: Opener) -> None:
+async def guard(stores: Stores, opener: Opener, runs: Runs) -> None:
     """For ever."""
-    await Guard(stores, opener).watch()
+    await Guard(stores, opener, (), runs).watch()
 
 
 async def approve(stores: Stores) -> None:

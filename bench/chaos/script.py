@@ -34,6 +34,7 @@ TIMEOUT = 5.9
 TYPES = (
     "rollout_started",
     "conductor_took",
+    "conductor_asked",
     "preflight_passed",
     "phase_started",
     "prepare_intended",
@@ -63,7 +64,19 @@ TYPES = (
     "paged",
     "thread_started",
 )
-EFFECTS = ("take", "renew", "yield_lease", "release", "seal", "drop", "prepare", "expose up", "expose down", "put")
+EFFECTS = (
+    "take",
+    "renew",
+    "yield_lease",
+    "release",
+    "seal",
+    "drop",
+    "prepare",
+    "expose up",
+    "expose down",
+    "put",
+    "start run",
+)
 BOUNDARIES = (*(f"append {type_}" for type_ in TYPES), *EFFECTS)
 """Everything between a process and the outside at which it can die, before or after."""
 SIDES: tuple[Side, ...] = ("before", "after")
@@ -83,11 +96,16 @@ ANCHORS = (
 )
 
 
+Prefect = Literal["never", "away", "silent", "lost", "cancelled"]
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """One run. streams: see evidence.Bench; bad: the candidate's true share of bad requests.
 
-    resume: seconds after a conductor's death until Prefect starts it anew; None: never. guards: how many watch.
+    resume: seconds after a conductor's death until a person starts it anew; None: never. guards: how many watch.
+    prefect: what becomes of a run that a guard asks for: seconds until it conducts, or "never", "away" (Prefect refuses
+    every question), "silent" (it answers none), "lost" (the run comes after 3 s, the answer never), "cancelled".
     answers_after: seconds until a person approves.
     """
 
@@ -99,6 +117,7 @@ class Script:
     streams: Mapping[str, tuple[str, ...]]
     bad: float
     resume: float | None
+    prefect: float | Prefect
     guards: int
     answers_after: float
     faults: tuple[Fault, ...]
@@ -165,7 +184,8 @@ def draw(seed: int) -> Script:
         on_undecided=rng.choice(({"for": "2m"}, held, held)),
         streams={} if real else {name: _stream(rng, bad, blocks) for name in names},
         bad=0.2 if bad else 0.0,
-        resume=rng.choice((None, 0.0, 5.0, 21.0, 23.0, 24.9, 30.0)),
+        resume=rng.choice((None, None, None, 0.0, 5.0, 21.0, 23.0, 24.9, 30.0)),
+        prefect=rng.choice((0.0, 3.0, 3.0, 10.0, 24.0, 25.0, 40.0, "never", "away", "silent", "lost", "cancelled")),
         guards=rng.choice((1, 2)),
         answers_after=rng.choice((0.0, 0.5, 4.0)),
         faults=tuple(_faults(rng, targets)),
@@ -201,6 +221,17 @@ def _provoked(rng: Random, targets: tuple[str, ...]) -> Iterator[Fault]:
     trouble = TROUBLES[boundary]
     yield trouble if isinstance(trouble, Blind) else replace(trouble, target=rng.choice(targets))
     yield Crash(boundary, rng.choice((1, 1, 2)), rng.choice(SIDES))
+    if rng.random() < 0.3:
+        yield Crash(rng.choice(BOUNDARIES), 1, rng.choice(SIDES))
+
+
+def _replaced(rng: Random, targets: tuple[str, ...]) -> Iterator[Fault]:
+    """A conductor dies in mid-flight; then the guard, or the conductor that it asked for."""
+    mid = ("append sampled", "append judged", "append exposure_observed:up", "append soak_started", "renew")
+    first = rng.choice(mid)
+    yield Crash(first, rng.choice((1, 2, 3)), rng.choice(SIDES))
+    then = rng.choice(("append conductor_asked", "start run", "append conductor_took", "append sampled", "take"))
+    yield Crash(then, 1, rng.choice(SIDES))
     if rng.random() < 0.3:
         yield Crash(rng.choice(BOUNDARIES), 1, rng.choice(SIDES))
 
@@ -290,6 +321,7 @@ FAMILIES: tuple[Family, ...] = (
     _crashes,
     _crashes,
     _provoked,
+    _replaced,
     _stalls,
     _lossy,
     _astray,

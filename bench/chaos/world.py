@@ -14,8 +14,9 @@ from bench.chaos import processes
 from bench.chaos.evidence import Bench, Meters, ProcessMetrics
 from bench.chaos.faults import Answer, Blind, ByHand, ClockJump, Says, StoreAnswer, StoreOutage, Timed, Trouble
 from bench.chaos.life import CURRENT, Fuses, Killed, Life, LifeClock, Role
-from bench.chaos.loop import VirtualLoop
+from bench.chaos.loop import START, VirtualLoop
 from bench.chaos.platform import Platform, ProcessTarget
+from bench.chaos.prefect import ProcessRuns, Server
 from bench.chaos.processes import HASH, ROLLOUT
 from bench.chaos.script import SCALE, Script
 from bench.chaos.store import Line, ProcessJournal, ProcessVault, Store, at_once, kind
@@ -82,6 +83,7 @@ class World:
         }
         self.meters = Meters(self.platforms[self.script.targets[0]], 15.0 / SCALE, SCALE, self.script.bad)
         self.bench = Bench(self.script.streams)
+        self.prefect = Server(self.script.prefect, lambda after: self._start("conductor", self._another(after)))
 
     # --- the run ---------------------------------------------------------------------------------------------
 
@@ -141,6 +143,12 @@ class World:
                 return
             await asyncio.sleep(max(0.0, life.died_at + self.script.resume - self.loop.time()))
 
+    async def _another(self, after: float) -> None:
+        """A conductor that a guard has asked for."""
+        await asyncio.sleep(after)
+        life = self.born("conductor", "one")
+        await self.run(life, lambda: self._conduct(life))
+
     async def _conduct(self, life: Life) -> None:
         await processes.conduct(self.stores(life), self.opener(life), self.bench.judge_of(life))
 
@@ -149,7 +157,12 @@ class World:
         await asyncio.sleep(0.37 * number)
         while True:
             life = self.born("guard", ("one", "other")[number])
-            await self.run(life, lambda life=life: processes.guard(self.stores(life), self.opener(life)))  # type: ignore[misc]
+            await self.run(
+                life,
+                lambda life=life: processes.guard(
+                    self.stores(life), self.opener(life), ProcessRuns(life, self.prefect)
+                ),
+            )  # type: ignore[misc]
             await asyncio.sleep(GUARD_RESTARTS)
 
     def born(self, role: Role, machine: str) -> Life:
@@ -266,7 +279,7 @@ class World:
         assert isinstance(fault, Says)
         event = processes.decision(fault.what)
         try:
-            possible(at_once(read_state(self.store.journal, ROLLOUT)), event)
+            possible(at_once(read_state(self.store.journal, ROLLOUT)), event, START + self.loop.time())
         except (BadUsage, CanaryError):
             return
         self.burnt.append(fault)

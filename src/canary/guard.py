@@ -8,10 +8,14 @@ from collections.abc import Sequence
 from canary.errors import CanaryError, JournalUnavailable
 from canary.ports import Lock
 from canary.rollout.adapters import Opener, open_adapters
+from canary.rollout.alarm import Alarm
 from canary.rollout.by_hand import finish
 from canary.rollout.conducting import Stores, conducting, refuse, taking
+from canary.rollout.events import Cause
 from canary.rollout.people import read_state
 from canary.rollout.record import Listener
+from canary.rollout.reviving import Reviver, Runs
+from canary.rollout.state import State
 
 EXPIRED_FOR = 5.0
 """Seconds after a lease's end before the guard acts (design I4)."""
@@ -19,20 +23,26 @@ LOOK_EVERY = 1.0
 
 
 class Guard:
-    """Looks at every lock; what has no living conductor is rolled back, or, at full, brought to its end.
+    """Looks at every lock. What has no living conductor gets another one, as long as one may come; else it is rolled
+    back, or, at full, brought to its end.
 
+    runs: where other conductors are asked for; None without a Prefect to ask.
     looked_at: unix seconds of the last look that the journal answered; None before the first.
     """
 
-    def __init__(self, stores: Stores, opener: Opener, listeners: tuple[Listener, ...] = ()) -> None:
+    def __init__(
+        self, stores: Stores, opener: Opener, listeners: tuple[Listener, ...] = (), runs: Runs | None = None
+    ) -> None:
         self.stores = stores
         self.opener = opener
         self.listeners = listeners
+        self._alarm = Alarm(stores, opener)
+        self._reviver = Reviver(stores, runs) if runs else None
         self.looked_at: float | None = None
         self._busy: set[str] = set()
 
     async def watch(self) -> None:
-        """For ever. A journal that is away is waited for: without it there is nothing to know.
+        """For ever. A journal that is away is waited for, and paged for: without it there is nothing to know.
 
         A recovery may take minutes; meanwhile the other services are watched as ever.
         """
@@ -44,7 +54,7 @@ class Guard:
                 await self.stores.clock.sleep(LOOK_EVERY)
 
     async def look(self) -> Sequence[str]:
-        """One look; the rollouts it took over. Raises nothing: what failed is tried again at the next look."""
+        """One look; the rollouts it brought to an end. Raises nothing: what failed is tried again at the next look."""
         gone = await self._gone()
         recovered = await asyncio.gather(*(self._recover(lock) for lock in gone))
         return [lock.rollout for lock, done in zip(gone, recovered, strict=True) if done]
@@ -55,7 +65,9 @@ class Guard:
             await self.stores.spool.flush(self.stores.journal)
             locks = await self.stores.journal.locks()
         except JournalUnavailable:
+            await self._alarm.silent()
             return ()
+        await self._alarm.heard(locks)
         self.looked_at = self.stores.clock.now()
         return [lock for lock in locks if lock.lease_until + EXPIRED_FOR < self.stores.clock.now()]
 
@@ -63,11 +75,9 @@ class Guard:
         self._busy.add(lock.rollout)
         try:
             state = await read_state(self.stores.journal, lock.rollout)
-            if state.release and not state.ended and not state.at_full:
-                reason = f"conductor {lock.holder} is gone: its lease expired"
-                await finish(self.stores, lock.rollout, self.opener, "guard", reason, self.listeners)
-            else:
-                await self._close(lock)
+            if state.release and not state.ended:
+                return await self._go_on(state, lock)
+            await self._close(lock)
         except Exception:
             # Somebody else was faster, or something does not answer, or one journal is broken: the next look finds
             # what is left, and no single rollout may end the guard of the others.
@@ -75,6 +85,24 @@ class Guard:
         finally:
             self._busy.discard(lock.rollout)
         return True
+
+    async def _go_on(self, state: State, lock: Lock) -> bool:
+        """False while another conductor may come."""
+        if self._reviver and await self._reviver.may_come(state, lock):
+            return False
+        state = await read_state(self.stores.journal, lock.rollout)
+        if state.at_full:
+            await self._close(lock)
+        else:
+            await self._bring_back(state, lock)
+        return True
+
+    async def _bring_back(self, state: State, lock: Lock) -> None:
+        cause: Cause = "abort" if state.stop else "guard"
+        reason = f"conductor {lock.holder} is gone: its lease expired"
+        if state.stop:
+            reason = f"{state.stop.kind} by {state.stop.by}: {state.stop.reason}"
+        await finish(self.stores, lock.rollout, self.opener, cause, reason, self.listeners)
 
     async def _close(self, lock: Lock) -> None:
         """Nothing is half rolled out: end what never began, or what had reached its end."""

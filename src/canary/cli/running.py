@@ -230,10 +230,11 @@ async def _opened_guard() -> AsyncIterator[Guard]:
     from canary.blocks.opener import OPENER
     from canary.cli.following import tell
     from canary.guard import Guard
+    from canary.tasks.runs import prefect_runs
     from canary.tasks.stores import opened
 
     async with opened() as stores:
-        yield Guard(stores, OPENER, (tell,))
+        yield Guard(stores, OPENER, (tell,), prefect_runs(stores.journal))
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

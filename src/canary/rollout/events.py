@@ -76,6 +76,13 @@ class ConductorTook(Event):
     lease_seconds: float
 
 
+class ConductorAsked(Event):
+    """The guard asks Prefect for another run, in place of the conductor that died in `epoch`. `attempt` from 1."""
+
+    attempt: int
+    epoch: int
+
+
 class ChecklistObserved(Event):
     """One item of the checklist before anything is touched. `kind`: file, command, url or word_of.
 

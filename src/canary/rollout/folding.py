@@ -10,7 +10,7 @@ from canary.judge.evidence import Block, Evidence
 from canary.judge.verdict import PhaseVerdict
 from canary.ports import Entry
 from canary.rollout import events as e
-from canary.rollout.halts import Approval, Hold, Rollback, Stop
+from canary.rollout.halts import Approval, Asked, Hold, Rollback, Stop
 from canary.rollout.looks import Looks
 from canary.rollout.state import State
 
@@ -48,12 +48,18 @@ def _(event: e.RolloutStarted, state: State, at: float) -> State:
         version=event.version,
         requested_by=event.requested_by,
         started_at=at,
+        flow_run=event.flow_run,
     )
 
 
 @apply.register
 def _(event: e.ConductorTook, state: State, at: float) -> State:
     return replace(state, epoch=event.epoch, took_at=at, takeovers=state.takeovers + (1 if state.epoch else 0))
+
+
+@apply.register
+def _(event: e.ConductorAsked, state: State, at: float) -> State:
+    return replace(state, asked_run=Asked(event.attempt, event.epoch, at))
 
 
 @apply.register

@@ -1,4 +1,4 @@
-"""What keeps a rollout from going forward: an approval that is asked, a hold, a stop, the way back."""
+"""What keeps a rollout from going forward: an approval or a conductor that is asked for, a hold, a stop, a rollback."""
 
 from __future__ import annotations
 
@@ -39,6 +39,15 @@ class Stop:
     by: str
     reason: str
     kind: Literal["abort", "rollback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Another run was asked for, as the `attempt`th one, in place of the conductor of `epoch`."""
+
+    attempt: int
+    epoch: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

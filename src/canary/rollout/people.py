@@ -50,7 +50,7 @@ async def enter(journal: Journal, clock: Clock, rollout: str, decision: e.Decisi
     """Append a person's decision; the state after it. Raises UnknownRollout, and BadUsage when it cannot be taken."""
     for _ in range(TRIES):
         state = await read_state(journal, rollout)
-        possible(state, decision)
+        possible(state, decision, clock.now())
         try:
             entries = await journal.append(rollout, state.seq, [decision.entry(clock.now())])
         except Conflict:
@@ -59,8 +59,8 @@ async def enter(journal: Journal, clock: Clock, rollout: str, decision: e.Decisi
     raise Conflict(f"rollout {rollout} is being written too fast to add a decision", "try again")
 
 
-def possible(state: State, decision: e.Decision) -> None:
-    """Raises BadUsage, saying what would be possible instead."""
+def possible(state: State, decision: e.Decision, now: float) -> None:
+    """Raises BadUsage, saying what would be possible instead. `now` in unix seconds."""
     match decision:
         case e.RollbackAsked() | e.PageAcknowledged() if state.ended and state.ended.outcome == "promoted":
             return
@@ -70,7 +70,7 @@ def possible(state: State, decision: e.Decision) -> None:
         case _ if state.ended:
             raise BadUsage(f"rollout {state.rollout} has ended: {state.ended.outcome}", "start a new one: canary start")
         case e.ApprovalGiven() | e.ApprovalRejected():
-            _can_approve(state, decision)
+            _can_approve(state, decision, now)
         case e.PromoteAsked() if state.hold is None:
             raise BadUsage(f"rollout {state.rollout} is not held: there is nothing to override", _watch(state))
         case e.ResumeAsked() if state.hold is None:
@@ -85,14 +85,18 @@ def _judging(state: State) -> bool:
     return state.soaking == state.phase and state.asked > 0 and not over
 
 
-def _can_approve(state: State, decision: e.ApprovalGiven | e.ApprovalRejected) -> None:
+def _can_approve(state: State, decision: e.ApprovalGiven | e.ApprovalRejected, now: float) -> None:
     asked = state.approval
+    if state.stop or state.rollback:
+        raise BadUsage(f"rollout {state.rollout} is on its way back: there is nothing to approve", _watch(state))
     if asked is None:
         raise BadUsage(f"rollout {state.rollout} does not wait for an approval now", _watch(state))
     if decision.role not in asked.roles:
         raise BadUsage(f"phase {state.phase} asks nobody as {decision.role!r}", f"it asks: {', '.join(asked.roles)}")
     if isinstance(decision, e.ApprovalGiven) and decision.subject != asked.subject:
         raise BadUsage("this approval is for other evidence than is asked about now", _watch(state))
+    if now > asked.due:
+        raise BadUsage(f"the time to approve {state.phase} is over: it counts no more", _watch(state))
 
 
 def _watch(state: State) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 
+from canary.errors import JournalUnavailable
 from canary.plan.model import Plan
 from canary.ports import Target
 from canary.rollout.effects import keep_down, lower_all, shown
@@ -74,9 +76,17 @@ class Retreat:
                 return True
             if off and self.clock.now() >= max(started, begun) + self.plan.rollback.within:
                 waited = self.clock.now() - started
-                await self.record.insist(RollbackUnverified(targets=shown(off), waited_seconds=waited))
-                return False
+                return await self._gave_up(RollbackUnverified(targets=shown(off), waited_seconds=waited))
             await self.clock.sleep(LOOK_EVERY)
+
+    async def _gave_up(self, unverified: RollbackUnverified) -> bool:
+        """Whether it is verified all the same: by the former conductor, whose spooled end came in meanwhile."""
+        with contextlib.suppress(JournalUnavailable):
+            await self.record.refresh()
+        if self.record.state.ended:
+            return True
+        await self.record.insist(unverified)
+        return False
 
     def _linger(self) -> float:
         """A raise of ours or of a former holder may still land: its answer was lost, or the holder was replaced. One

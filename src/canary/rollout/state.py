@@ -9,7 +9,7 @@ from canary.judge.evidence import Evidence
 from canary.judge.verdict import PhaseVerdict
 from canary.rollout import events as e
 from canary.rollout.fired import FiredAlert
-from canary.rollout.halts import Approval, Hold, Rollback, Stop
+from canary.rollout.halts import Approval, Asked, Hold, Rollback, Stop
 from canary.rollout.looks import Looks
 
 
@@ -27,6 +27,8 @@ class State:
     epoch: int = 0
     takeovers: int = 0
     took_at: float = 0.0
+    flow_run: str | None = None
+    asked_run: Asked | None = None
     release: Mapping[str, e.Identities] = field(default_factory=dict)
     stable_version: str = ""
     phase: str = ""

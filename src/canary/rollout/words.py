@@ -31,6 +31,11 @@ def _(event: e.ConductorTook, state: State) -> str | None:
 
 
 @_say.register
+def _(event: e.ConductorAsked, state: State) -> str:
+    return f"the conductor is gone (its lease ran out): Prefect is asked for another run, attempt {event.attempt}"
+
+
+@_say.register
 def _(event: e.ChecklistObserved, state: State) -> str:
     proof = f", sha256 {event.sha256[:12]}" if event.sha256 else ""
     return f"checklist: {event.item}: {event.outcome} ({event.detail}{proof})"
