@@ -8,7 +8,6 @@ from random import Random
 from typing import Literal
 
 from bench.chaos.real.server import BAD
-from canary.rollout.events import TYPES
 
 Victim = Literal["flow", "worker", "guard", "server", "postgres"]
 Signal = Literal["KILL", "TERM", "STOP"]
@@ -18,6 +17,8 @@ SIGNALS: tuple[Signal, ...] = ("KILL", "TERM", "STOP")
 SIDES: tuple[Side, ...] = ("before", "after")
 ENOUGH = 5
 """Kills that each boundary should have seen on each side."""
+AGAIN = 0.2
+"""Share of killed conductors whose successor is killed, too, as soon as it conducts."""
 
 EVERY = (
     "rollout_started",
@@ -38,10 +39,9 @@ EVERY = (
 )
 FORWARD = ("phase_passed", "closing_done", "rollout_ended")
 BACK = ("rollback_started", "expose down", "exposure_observed:down", "rollback_verified")
-RECOVERY = tuple(
-    name for name in ("resume_asked", *BACK, "rollout_ended") if name in (*BACK, "rollout_ended") or name in TYPES
-)
-BOUNDARIES = (*EVERY, *FORWARD, *BACK)
+RECOVERY = ("conductor_asked", *BACK, "rollout_ended")
+ORDINARY = (*EVERY, *FORWARD, *BACK)
+BOUNDARIES = (*ORDINARY, "conductor_asked")
 """Lines of the journal, and the changes that are sent to Envoy (`expose …`), at which a process is struck. A raise
 stands apart from a lowering; lines that are appended together are one boundary, named after the first."""
 TWICE = ("phase_started", "prepare_intended", "prepare_observed", "exposure_intended:up", "sampled", "phase_passed")
@@ -108,13 +108,20 @@ def draw(seed: int, number: int, services: Sequence[str], struck: Mapping[str, i
 def _kills(rng: Random, victim: Victim, counts: Mapping[str, int]) -> Iterator[Kill]:
     if victim == "guard":
         # A guard has something to do only when a conductor is gone.
-        yield Kill("flow", "KILL", rng.choice(("sampled", "exposure_observed:up")), "after", 1)
-        yield _kill(rng, victim, rng.choice(RECOVERY), rng.choice(SIDES))
+        yield Kill("flow", "KILL", rng.choice(("sampled", "exposure_observed:up")), "after")
+        yield _kill(rng, victim, *_rarest(rng, RECOVERY, counts))
         return
-    places = [(boundary, side) for boundary in BOUNDARIES for side in SIDES]
+    kill = _kill(rng, victim, *_rarest(rng, ORDINARY, counts))
+    yield kill
+    if victim == "flow" and kill.signal == "KILL" and rng.random() < AGAIN:
+        yield Kill("flow", "KILL", "conductor_took", "after", 2)
+
+
+def _rarest(rng: Random, boundaries: Sequence[str], counts: Mapping[str, int]) -> tuple[str, Side]:
+    """The place that was struck least; any of them where all were struck often enough."""
+    places = [(boundary, side) for boundary in boundaries for side in SIDES]
     rng.shuffle(places)
-    boundary, side = min(places, key=lambda place: min(counts.get(f"{place[0]} {place[1]}", 0), ENOUGH))
-    yield _kill(rng, victim, boundary, side)
+    return min(places, key=lambda place: min(counts.get(f"{place[0]} {place[1]}", 0), ENOUGH))
 
 
 def _kill(rng: Random, victim: Victim, boundary: str, side: Side) -> Kill:
@@ -127,7 +134,7 @@ def _kill(rng: Random, victim: Victim, boundary: str, side: Side) -> Kill:
 def _health(rng: Random, kills: Sequence[Kill]) -> str:
     """Bad where only a bad candidate comes by the boundary, good where only a good one does."""
     names = {(kill.boundary, kill.nth) for kill in kills}
-    if any(name in BACK and kills[0].victim != "guard" for name, _ in names if len(kills) == 1):
+    if any(name in BACK for name, _ in names):
         return BAD
     late = {(name, 2) for name in TWICE if name not in ("prepare_intended", "prepare_observed", "sampled")}
     if any(name in FORWARD for name, _ in names) or names & late:
