@@ -7,18 +7,19 @@ import asyncio
 import os
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from bench.chaos.batch import ROOT
 from bench.chaos.real.facts import Facts
 from bench.chaos.real.oracle import told
 from bench.chaos.real.play import Play
 from bench.chaos.real.result import Results
-from bench.chaos.real.script import Part, Round, draw
+from bench.chaos.real.script import Part, Round, Trouble, draw
 from bench.chaos.real.server import BAD
 from bench.chaos.real.stage import running
 
@@ -42,55 +43,61 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 def real(options: argparse.Namespace) -> int:
     """Exit status 1 when a promise was broken in a round of now."""
     results = Results(options.out, options.seed)
-    with tempfile.TemporaryDirectory(prefix="chaos-", dir=_short()) as folder:
-        os.chmod(folder, 0o711)
-        home = Path(folder) / "home"
-        return asyncio.run(_ended_by_signals(_real(home, options, results)))
+    troubled = options.outage or options.full_disk
+    return asyncio.run(_ended_by_signals(_troubled(options, results) if troubled else _rounds(options, results)))
 
 
-def _short() -> str:
-    """Postgres's socket has a path of 107 bytes at most."""
-    return "/tmp"
-
-
-async def _ended_by_signals(work: object) -> int:
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+async def _ended_by_signals(work: Coroutine[Any, Any, int]) -> int:
+    task = asyncio.ensure_future(work)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
-        return int(await task)
+        return await task
     except asyncio.CancelledError:
         print("ended before its time; the rounds that were finished are kept")
         return 130
 
 
-async def _real(home: Path, options: argparse.Namespace, results: Results) -> int:
-    until, broken = time.monotonic() + options.minutes * 60, 0
-    with _disk(home, options.full_disk) as journal_url:
-        async with running(home, SERVICES, journal_url) as stage:
-            play = Play(stage)
-            await play.set_up()
-            try:
-                while True:
-                    round_ = _round(options, results)
-                    began = time.monotonic()
-                    found = await play.play(round_)
-                    results.add(round_, time.monotonic() - began, [told(each) for each in found])
-                    broken += sum(_shown(each) for each in found)
-                    if time.monotonic() > until or round_.trouble != "none":
-                        return bool(broken)
-            finally:
-                await play.close()
+@asynccontextmanager
+async def playing(services: Sequence[str], small_disk: bool = False) -> AsyncIterator[Play]:
+    """Everything up, in a folder that is gone afterwards."""
+    # Not where TMPDIR says: the path of Postgres's socket has 107 bytes at most.
+    with TemporaryDirectory(prefix="chaos-", dir="/tmp") as folder:
+        # Postgres, another user, has to get through.
+        os.chmod(folder, 0o711)
+        home = Path(folder) / "home"
+        with _disk(home, small_disk) as journal_url:
+            async with running(home, services, journal_url) as stage, Play.on(stage) as play:
+                yield play
 
 
-def _round(options: argparse.Namespace, results: Results) -> Round:
-    number = results.next_number
-    if not (options.outage or options.full_disk):
-        return draw(options.seed, number, SERVICES, results.struck())
-    parts = tuple(Part(s, f"2.{number}.0{BAD if n % 2 else ''}", ()) for n, s in enumerate(SERVICES))
-    if options.outage:
-        return Round(number, parts, "outage", options.outage)
-    return Round(number, parts, "disk", DISK_FULL_FOR)
+async def one_round(round_: Round) -> list[dict[str, Any]]:
+    """A round by itself: what the oracle tells of each rollout."""
+    async with playing([part.service for part in round_.parts], round_.trouble == "disk") as play:
+        return [_shown(each) for each in await play.play(round_)]
+
+
+async def _troubled(options: argparse.Namespace, results: Results) -> int:
+    parts = tuple(Part(s, f"2.{results.next_number}.0{BAD if n % 2 else ''}", ()) for n, s in enumerate(SERVICES))
+    kind: Trouble = "outage" if options.outage else "disk"
+    round_ = Round(results.next_number, parts, kind, options.outage or DISK_FULL_FOR)
+    began = time.monotonic()
+    found = await one_round(round_)
+    results.add(round_, time.monotonic() - began, found)
+    return any(each["violations"] for each in found)
+
+
+async def _rounds(options: argparse.Namespace, results: Results) -> int:
+    until, broken = time.monotonic() + options.minutes * 60, False
+    async with playing(SERVICES) as play:
+        while True:
+            began = time.monotonic()
+            round_ = draw(options.seed, results.next_number, SERVICES, results.struck())
+            found = [_shown(each) for each in await play.play(round_)]
+            results.add(round_, time.monotonic() - began, found)
+            broken |= any(each["violations"] for each in found)
+            if time.monotonic() > until:
+                return broken
 
 
 @contextmanager
@@ -108,23 +115,22 @@ def _disk(home: Path, small: bool) -> Iterator[str]:
         subprocess.run(["umount", "-l", str(data)], check=True)
 
 
-def _shown(facts: Facts) -> int:
-    """One line a rollout, and the whole of one that broke a promise; how many were broken."""
+def _shown(facts: Facts) -> dict[str, Any]:
+    """What is told of it, having printed one line, and the whole of one that broke a promise."""
     line = told(facts)
-    kills = ", ".join(
-        f"{k['signal']} {k['victim']} {k['side']} {k['boundary']} at {k['at']} (recovered {k['recovered']})"
-        for k in line["kills"]
-    )
+    struck = ", ".join(map(_kill, line["kills"])) or "not struck"
     zero = f", FAIL → 0 in {line['fail_to_zero']} s" if line["fail_to_zero"] is not None else ""
-    print(
-        f"{facts.rollout} {facts.version}: {facts.outcome} after {line['seconds']} s{zero}; {kills or 'not struck'}",
-        flush=True,
-    )
+    print(f"{facts.rollout} {facts.version}: {facts.outcome} after {line['seconds']} s{zero}; {struck}", flush=True)
     for broken in line["violations"]:
         print(f"  BROKEN {broken['promise']} at {broken['at']}: {broken['what']}")
     if line["violations"]:
         print(*trace(facts), sep="\n", flush=True)
-    return len(line["violations"])
+    return line
+
+
+def _kill(kill: dict[str, Any]) -> str:
+    where = f"{kill['side']} {kill['boundary']} at {kill['at']}"
+    return f"{kill['signal']} {kill['victim']} {where} (recovered {kill['recovered']})"
 
 
 def trace(facts: Facts) -> Sequence[str]:

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -17,6 +19,7 @@ from bench.chaos.real import facts as f
 from bench.chaos.real.programs import flow_processes, send
 from bench.chaos.real.script import Kill, Part, Round
 from bench.chaos.real.stage import Stage
+from bench.chaos.real.troubles import trouble
 from bench.chaos.real.wire import Wire
 from canary.errors import CanaryError
 from canary.journal.store import SqlJournal
@@ -65,22 +68,25 @@ class Play:
         self._after: set[asyncio.Task[None]] = set()
         self._http = httpx.AsyncClient(base_url=stage.proxy, trust_env=False)
 
-    async def set_up(self) -> None:
-        if self.wire:
-            await self.wire.set_up()
-            self._listening = asyncio.create_task(self.wire.listen())
-
-    async def close(self) -> None:
-        if self.wire:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
-        await self._http.aclose()
-        await self.journal.close()
+    @classmethod
+    @asynccontextmanager
+    async def on(cls, stage: Stage) -> AsyncIterator[Play]:
+        """Listening until the end of the block."""
+        play, listening = cls(stage), None
+        if play.wire:
+            await play.wire.set_up()
+            listening = asyncio.create_task(play.wire.listen())
+        try:
+            yield play
+        finally:
+            if listening:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+            await play._http.aclose()
+            await play.journal.close()
 
     async def play(self, round_: Round) -> list[f.Facts]:
         """All of it; a flow that is left over is ended."""
-        from bench.chaos.real.troubles import trouble
-
         log = f.read_log(self.stage.log)
         self._running = {}
         for part in round_.parts:
@@ -116,7 +122,7 @@ class Play:
                     raise
                 await asyncio.sleep(1.0)
 
-    def _watched(self, each: Running) -> Sequence[object]:
+    def _watched(self, each: Running) -> Sequence[Coroutine[Any, Any, None]]:
         works = [self._follow(each), self._find(each)]
         return [*works, *(self._await_boundary(each, n, kill) for n, kill in enumerate(each.part.kills))]
 

@@ -12,8 +12,10 @@ from bench.chaos.real.server import BAD
 Victim = Literal["flow", "worker", "guard", "server", "postgres"]
 Signal = Literal["KILL", "TERM", "STOP"]
 Side = Literal["before", "after"]
+Trouble = Literal["none", "outage", "disk"]
 VICTIMS: tuple[Victim, ...] = ("flow", "worker", "guard", "server", "postgres")
-SIGNALS: tuple[Signal, ...] = ("KILL", "TERM", "STOP")
+SIGNALS: tuple[Signal, ...] = ("KILL", "KILL", "TERM", "STOP")
+"""Every other one is a kill."""
 SIDES: tuple[Side, ...] = ("before", "after")
 ENOUGH = 5
 """Kills that each boundary should have seen on each side."""
@@ -86,7 +88,7 @@ class Round:
 
     number: int
     parts: tuple[Part, ...]
-    trouble: Literal["none", "outage", "disk"] = "none"
+    trouble: Trouble = "none"
     lasts: float = 0.0
 
 
@@ -125,7 +127,7 @@ def _rarest(rng: Random, boundaries: Sequence[str], counts: Mapping[str, int]) -
 
 
 def _kill(rng: Random, victim: Victim, boundary: str, side: Side) -> Kill:
-    signal = rng.choice(("KILL", "KILL", "TERM", "STOP"))
+    signal = rng.choice(SIGNALS)
     nth = rng.choice((1, 2)) if boundary in TWICE else 1
     lasts = rng.uniform(5.0, 60.0) if signal == "STOP" else rng.uniform(0.0, 20.0)
     return Kill(victim, signal, boundary, side, nth, round(lasts, 1))
