@@ -114,6 +114,12 @@ def test_the_time_to_zero_is_that_of_the_last_layer() -> None:
     assert fail_to_zero(promoted()) is None
 
 
+def test_a_kill_between_fail_and_zero_is_told() -> None:
+    """Its figure is then the guard's."""
+    assert told(back(struck(at=20.2)))["struck_on_the_way"] is True
+    assert told(back(struck(at=15.0)))["struck_on_the_way"] is False
+
+
 def test_users_on_a_failed_candidate_are_somebodys_business() -> None:
     """I1: a minute without exposure 0 and without a page."""
     late = replace(back(), weights=[*UP, Weight(85.0, "api", 0.0), Weight(85.0, "web", 0.0)])

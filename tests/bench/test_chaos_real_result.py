@@ -14,7 +14,7 @@ def rollout(seconds: float, side: str = "after") -> dict[str, Any]:
     """As the oracle tells it."""
     kill = {"victim": "flow", "signal": "KILL", "boundary": "sampled", "side": side, "recovered": seconds}
     common = {"bad": True, "outcome": "rolled_back", "fail_to_zero": None, "late_raises": 0, "violations": []}
-    return {**common, "kills": [kill]}
+    return {**common, "struck_on_the_way": False, "kills": [kill]}
 
 
 def test_a_run_goes_on_where_its_file_ends(tmp_path: Path) -> None:
@@ -49,6 +49,15 @@ def test_places_count_once_they_were_struck_five_times(tmp_path: Path) -> None:
     assert results.summary()["places_with_enough"] == 1
     assert set(results.summary()["boundaries"]) == set(BOUNDARIES)
     assert len(SIDES) == 2
+
+
+def test_a_conductor_that_dies_on_the_way_back_counts_apart(tmp_path: Path) -> None:
+    """How soon a FAIL takes users off is one thing, how soon a guard does it for a dead conductor another."""
+    results = Results(tmp_path, 5)
+    slow = {"fail_to_zero": 25.0, "struck_on_the_way": True}
+    results.add(Round(1, ()), 60.0, [rollout(1.0) | {"fail_to_zero": 0.1}, rollout(25.0) | slow])
+    assert results.summary()["fail_to_zero"]["undisturbed"] == {"n": 1, "max": 0.1}
+    assert results.summary()["fail_to_zero"]["struck on the way"] == {"n": 1, "max": 25.0}
 
 
 def test_percentiles_of_few_figures() -> None:

@@ -17,6 +17,8 @@ ON_ITS_WAY = 0.25
 LOWERED_WITHIN = 8.0
 """Seconds for a raise that lands late, of a process that stood still or whose answer was held up: seen, and lowered."""
 PAGED_WITHIN = 60.0
+JUST_BEFORE = 1.0
+"""Seconds: the longest that stands between two blocks of the plan."""
 ALL_NEW, ALL_OLD = ("promoted",), ("rolled_back", "refused", "never begun")
 OBSERVES = {"sampled", "rollback_verified", "rollout_ended", "hold_started", "measurement_failed"}
 
@@ -123,6 +125,12 @@ def fail_to_zero(facts: Facts) -> float | None:
     return round((down[0] if down else facts.looked_at) - failed, 3)
 
 
+def struck_on_the_way(facts: Facts) -> bool:
+    """Whether anything was struck between the last look before the FAIL and exposure 0."""
+    failed, seconds = _failed_at(facts), fail_to_zero(facts)
+    return seconds is not None and any(failed - JUST_BEFORE <= s.at <= failed + seconds for s in facts.struck)
+
+
 def recovered_after(facts: Facts, struck: Struck) -> float | None:
     """Seconds until a live epoch has observed every target, the rollback is verified, or the rollout has ended.
 
@@ -161,6 +169,7 @@ def told(facts: Facts) -> dict[str, Any]:
         "outcome": facts.outcome,
         "seconds": round(facts.over_at - facts.began_at, 1),
         "fail_to_zero": fail_to_zero(facts),
+        "struck_on_the_way": struck_on_the_way(facts),
         "late_raises": len(late_raises(facts)),
         "pages": len(facts.of_type("paged")),
         "epochs": max((line.epoch for line in facts.lines), default=0),

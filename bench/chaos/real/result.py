@@ -14,6 +14,7 @@ from typing import Any
 from bench.chaos.batch import JUDGED_CODE, code_hash
 from bench.chaos.real.script import BOUNDARIES, ENOUGH, SIDES, Round
 
+WAYS = {"undisturbed": False, "struck on the way": True}
 CODE = (*JUDGED_CODE, "flows/*.py", "tasks/*.py", "blocks/*.py")
 
 
@@ -63,11 +64,17 @@ class Results:
             "violations": sum(len(each["violations"]) for each in rollouts),
             "kills": dict(Counter(f"{kill['victim']} {kill['signal']}" for kill in kills)),
             "recovery": figures([kill["recovered"] for kill in kills if kill["recovered"] is not None]),
-            "fail_to_zero": figures([each["fail_to_zero"] for each in rollouts if each["fail_to_zero"] is not None]),
+            "fail_to_zero": {name: figures(_to_zero(rollouts, on_the_way)) for name, on_the_way in WAYS.items()},
             "late_raises": sum(each["late_raises"] for each in rollouts),
             "boundaries": {name: {side: struck[f"{name} {side}"] for side in SIDES} for name in BOUNDARIES},
             "places_with_enough": sum(struck[f"{n} {side}"] >= ENOUGH for n in BOUNDARIES for side in SIDES),
         }
+
+
+def _to_zero(rollouts: Sequence[Mapping[str, Any]], struck: bool) -> list[float]:
+    """Of those where something was struck between FAIL and exposure 0, or of the others."""
+    failed = [each for each in rollouts if each["fail_to_zero"] is not None]
+    return [each["fail_to_zero"] for each in failed if each["struck_on_the_way"] is struck]
 
 
 def figures(seconds: Sequence[float]) -> dict[str, float]:
