@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BEGINS = "import asyncio, json, tempfile; from bench.chaos.real.command import one_round; "
 PROGRAM = BEGINS + (
     "from bench.chaos.real.script import Kill, Part, Round; "
-    "server = Kill('server', 'KILL', 'exposure_observed:up', 'after', lasts=30.0); "
+    "server = Kill('server', 'KILL', 'exposure_observed:up', 'after', lasts=4.0); "
     "postgres = Kill('postgres', 'KILL', 'sampled', 'before', 2, 1.0); "
     "parts = Part('s1', '2.0.0-bad', (server,)), Part('s2', '2.0.0', (postgres,)); "
     "print(json.dumps(asyncio.run(one_round(Round(1, parts)))))"
@@ -27,7 +27,7 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "CANARY_"))}
     environment = kept | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-c", program]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=200)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280)
 
 
 @pytest.fixture(scope="module")

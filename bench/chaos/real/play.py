@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from psutil import pid_exists
 
 from bench.chaos.real import facts as f
 from bench.chaos.real.programs import flow_processes, send
@@ -225,9 +226,12 @@ class Play:
         """At once; what follows is done beside."""
         program = self.stage.programs.get(kill.victim)
         pid = program.pid if program else each.pid
+        if not pid or not pid_exists(pid):
+            # It died of something else before: the guard may have brought the rollout here.
+            return
         if program:
             program.strike(kill.signal)
-        elif pid:
+        else:
             send(pid, kill.signal)
         each.struck.append(f.Struck(kill, time.time(), seq, pid))
         task = asyncio.create_task(self._afterwards(each, len(each.struck) - 1))
