@@ -30,7 +30,7 @@ async def trouble(round_: Round, stage: Stage, running: list[Running]) -> None:
 
 
 def _exposed(each: Any) -> bool:
-    return each.ended or any(line.type == "soak_started" for line in each.lines)
+    return each.ended or any(line.type == "exposure_observed" for line in each.lines)
 
 
 async def _away(server: Program, seconds: float) -> None:
