@@ -128,6 +128,16 @@ def test_users_on_a_failed_candidate_are_somebodys_business() -> None:
     assert broken(replace(late, lines=paged)) == []
 
 
+def test_a_journal_that_takes_no_lines_takes_the_users_off() -> None:
+    """I6: before the lease runs out; at full exposure users stay, and a dead conductor lowers nobody."""
+    silent = replace(back(), silent=[(11.0, 41.0)], weights=[*UP, Weight(45.0, "api", 0.0), Weight(45.0, "web", 0.0)])
+    assert broken(silent) == ["I6"]
+    assert broken(replace(silent, weights=[*UP, *DOWN])) == []
+    assert broken(replace(silent, silent=[(11.0, 20.0)])) == []
+    assert broken(replace(silent, struck=(struck(at=12.0),))) == []
+    assert broken(replace(promoted(), silent=[(50.0, 80.0)])) == []
+
+
 def test_a_killed_conductor_has_recovered_when_a_later_epoch_has_observed() -> None:
     """Its own lines, and a takeover that has seen nothing yet, do not count."""
     lines = [

@@ -14,6 +14,8 @@ from bench.chaos.real.town import FIRST
 from canary.ports import Entry
 
 TOTAL = 10_000
+Span = tuple[float, float]
+"""From and until, unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Answers:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All about one rollout. over_at: when it was seen to have ended, or was given up; looked_at: when everything had
-    settled behind that. stable: what served everybody before."""
+    settled behind that. stable: what served everybody before. silent: when the journal took no lines."""
 
     service: str
     rollout: str
@@ -62,6 +64,7 @@ class Facts:
     weights: Sequence[Weight]
     answers: Sequence[Answers]
     struck: Sequence[Struck] = field(default_factory=tuple)
+    silent: Sequence[Span] = field(default_factory=tuple)
 
     def share(self, layer: str, at: float) -> float:
         """The candidate's share of the layer then."""

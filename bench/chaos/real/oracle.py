@@ -9,6 +9,8 @@ from typing import Any
 from bench.chaos.real.facts import Facts, Struck
 from bench.chaos.real.proxy import LAYERS
 from bench.chaos.real.server import BAD
+from canary.rollout.lease import LEASE
+from canary.rollout.waiting import PROVIDER_TIMEOUT
 
 SETTLED = 2.0
 """Seconds before the last look in which every answer was of the one version."""
@@ -33,7 +35,7 @@ class Violation:
 
 
 def violations(facts: Facts) -> Iterator[Violation]:
-    for rule in (_ended, _one_version, _users, _bad, _raises, _told):
+    for rule in (_ended, _one_version, _users, _bad, _raises, _told, _silence):
         for promise, at, what in rule(facts):
             yield Violation(promise, round(at - facts.began_at, 2), what)
 
@@ -108,6 +110,18 @@ def _told(facts: Facts) -> Found:
         pages = [line for line in facts.of_type("paged") if line.at <= failed + PAGED_WITHIN]
         if not pages:
             yield "I1", failed, f"users were on a failed candidate for {seconds:.0f} s, and nobody was paged"
+
+
+def _silence(facts: Facts) -> Found:
+    """A journal that takes no lines takes the users off, or somebody conducts who is not there: a dead flow."""
+    for since, until in facts.silent:
+        by = since + LEASE + PROVIDER_TIMEOUT
+        exposed = [facts.share(layer, since) for layer in LAYERS]
+        conducted = not any(s.kill.victim in ("flow", "worker") and s.at < by for s in facts.struck)
+        if until >= by and max(exposed) > 0 and min(exposed) < 1 and conducted:
+            left = max(facts.share(layer, by) for layer in LAYERS)
+            if left > 0:
+                yield "I6", by, f"the journal took no line for {by - since:.0f} s, and {left:.0%} are on the candidate"
 
 
 def _failed_at(facts: Facts) -> float:

@@ -1,4 +1,4 @@
-"""One round: four rollouts are started, each is struck at its boundary, and their ends are waited for."""
+"""One round: its rollouts are started, each is struck at its boundary, and their ends are waited for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -95,17 +95,25 @@ class Play:
             rollout = f"{part.service}-{round_.number}-{int(time.time())}"
             self._running[rollout] = Running(part, rollout, stable, time.time())
         watching = [asyncio.create_task(work) for each in self._running.values() for work in self._watched(each)]
-        watching.append(asyncio.create_task(trouble(round_, self.stage, list(self._running.values()))))
+        befalling = asyncio.create_task(trouble(round_, self.stage, list(self._running.values())))
         try:
             await asyncio.gather(*(self._start(each) for each in self._running.values()))
             await asyncio.gather(*(self._until_over(each) for each in self._running.values()))
+            full = await befalling
         finally:
-            for task in watching[:-1]:
+            for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
+            befalling.cancel()
             await self._put_right()
         await asyncio.sleep(SETTLES)
-        return [self._facts(each) for each in self._running.values()]
+        silent = [*([full] if full else []), *self._postgres_away()]
+        return [replace(self._facts(each), silent=silent) for each in self._running.values()]
+
+    def _postgres_away(self) -> Iterator[f.Span]:
+        for struck in (s for each in self._running.values() for s in each.struck):
+            if struck.kill.victim == "postgres" and struck.back_at:
+                yield struck.at, struck.back_at
 
     # --- starting and following ---------------------------------------------------------------------------
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.chaos.real.facts import Span
 from bench.chaos.real.programs import Program
 from bench.chaos.real.script import Round
 from bench.chaos.real.stage import Stage
@@ -17,16 +19,21 @@ LEAVE = 4096
 """Bytes that are left free: less than a line needs."""
 
 
-async def trouble(round_: Round, stage: Stage, running: list[Running]) -> None:
-    """Begins when every rollout has users on its candidate, and lasts as long as the round says."""
+async def trouble(round_: Round, stage: Stage, running: list[Running]) -> Span | None:
+    """Begins when every rollout has users on its candidate, and lasts as long as the round says.
+
+    When the journal took no lines; None when it always did.
+    """
     if round_.trouble == "none":
-        return
+        return None
     while not all(_exposed(each) for each in running):  # noqa: ASYNC110 - the journal is polled by others
         await asyncio.sleep(0.1)
     if round_.trouble == "outage":
         await _away(stage.programs["server"], round_.lasts)
-    else:
-        await _full(Path(stage.home) / "data", round_.lasts)
+        return None
+    since = time.time()
+    await _full(Path(stage.home) / "data", round_.lasts)
+    return since, time.time()
 
 
 def _exposed(each: Any) -> bool:
