@@ -16,7 +16,8 @@ from canary.sandbox.children import Child, spawn
 
 AGAIN = 0.3
 """Seconds between two tries to start what finds its place still taken."""
-TRIES = 100
+TRIES = 500
+"""Two minutes and a half: a Prefect server begins in 10 s where nothing else runs, in a minute where much does."""
 
 
 @dataclass
