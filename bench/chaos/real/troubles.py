@@ -37,7 +37,7 @@ async def trouble(round_: Round, stage: Stage, running: list[Running]) -> Span |
 
 
 def _exposed(each: Any) -> bool:
-    return each.ended or any(line.type == "exposure_observed" for line in each.lines)
+    return each.over_at > 0 or any(line.type == "exposure_observed" for line in each.lines)
 
 
 async def _away(server: Program, seconds: float) -> None:
