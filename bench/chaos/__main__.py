@@ -1,14 +1,15 @@
-"""Chaos for the conductor, in virtual time.
+"""Chaos for the conductor: in virtual time, and for real.
 
     python -m bench.chaos sim [--seed N] [--runs R] [--processes P] [--within SECONDS] [--out FOLDER]
     python -m bench.chaos sim --seed N --trace
     python -m bench.chaos breaks [--seed N] [--runs R] [--json FILE]
+    python -m bench.chaos real --seed N [--minutes M] [--out FOLDER] [--outage [SECONDS] | --full-disk]
 
 Each run has a script drawn from its seed: a plan, a candidate that is good or bad, people, and faults. The conductor,
 the guard and the journal's rules are the real ones; time, platforms, metrics and the journal's answers are simulated.
 An oracle that knows the truth holds the run against the promises (docs/reliability.md). One seed is one run, always the
 same; run number i of a batch has the seed N + i. Exit status 1 when any promise was broken: then each failing seed is
-printed with the shortest run that breaks it.
+printed with the shortest run that breaks it. `real` kills real processes instead: see bench/chaos/real.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from bench.chaos.batch import Tally, code_hash, explained, sim, write
 from bench.chaos.breaks import as_json, breaks
 from bench.chaos.play import play
+from bench.chaos.real.command import add_to, real
 from bench.chaos.script import BOUNDARIES, SIDES, draw
 
 EXPLAINED = 3
@@ -30,6 +32,8 @@ EXPLAINED = 3
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
+    if options.command == "real":
+        return real(options)
     seed = secrets.randbelow(2**40) if options.seed is None else options.seed
     if options.command == "breaks":
         return _breaks(seed, options)
@@ -51,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     breaks_.add_argument("--seed", type=int)
     breaks_.add_argument("--runs", type=int, default=2000, help="for each break at most")
     breaks_.add_argument("--json", type=Path, metavar="FILE")
+    add_to(commands.add_parser("real", help="real processes, killed at their boundaries"))
     return parser
 
 

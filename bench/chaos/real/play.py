@@ -1,0 +1,293 @@
+"""One round: its rollouts are started, each is struck at its boundary, and their ends are waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import httpx
+from psutil import pid_exists
+
+from bench.chaos.real import facts as f
+from bench.chaos.real.programs import flow_processes, send
+from bench.chaos.real.script import Kill, Part, Round
+from bench.chaos.real.stage import Stage
+from bench.chaos.real.troubles import trouble
+from bench.chaos.real.wire import Wire
+from canary.errors import CanaryError
+from canary.journal.store import SqlJournal
+from canary.ports import Entry
+
+LOOK_EVERY = 0.3
+PATIENCE = 300.0
+"""Seconds for a rollout, from its start: longer than every recovery, a hold included."""
+SETTLES = 4.0
+"""Seconds behind the last end before the last look: users' answers are told once a second."""
+LEAVES_WITHIN = 25.0
+"""Seconds for a flow to end when its rollout has: its first report comes behind."""
+PREFECT_FORGIVES = 45.0
+"""Seconds without a process for a run that Prefect calls neither ended nor begun: a worker that died left it so."""
+
+
+@dataclass
+class Running:
+    """One rollout under way, as far as it is known."""
+
+    part: Part
+    rollout: str
+    stable: str
+    began_at: float
+    run: str = ""
+    pid: int = 0
+    lines: list[Entry] = field(default_factory=list)
+    told_at: dict[int, float] = field(default_factory=dict)
+    struck: list[f.Struck] = field(default_factory=list)
+    over_at: float = 0.0
+
+    @property
+    def ended(self) -> bool:
+        return any(line.type == "rollout_ended" for line in self.lines)
+
+
+class Play:
+    """The stage, and the journal as it is told. `rounds` may be played one after the other."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.journal = SqlJournal(stage.journal_url, answer_within=5.0)
+        self.wire = None if "postgres" not in stage.programs else Wire(stage.journal_url, self._told)
+        self._running: dict[str, Running] = {}
+        self._armed: dict[tuple[str, str, int], partial[None]] = {}
+        self._after: set[asyncio.Task[None]] = set()
+        self._http = httpx.AsyncClient(base_url=stage.proxy, trust_env=False)
+
+    @classmethod
+    @asynccontextmanager
+    async def on(cls, stage: Stage) -> AsyncIterator[Play]:
+        """Listening until the end of the block."""
+        play, listening = cls(stage), None
+        if play.wire:
+            await play.wire.set_up()
+            listening = asyncio.create_task(play.wire.listen())
+        try:
+            yield play
+        finally:
+            if listening:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+            await play._http.aclose()
+            await play.journal.close()
+
+    async def play(self, round_: Round) -> list[f.Facts]:
+        """All of it; a flow that is left over is ended."""
+        log = f.read_log(self.stage.log)
+        self._running = {}
+        for part in round_.parts:
+            stable = f.serving(log, part.service)
+            rollout = f"{part.service}-{round_.number}-{int(time.time())}"
+            self._running[rollout] = Running(part, rollout, stable, time.time())
+        watching = [asyncio.create_task(work) for each in self._running.values() for work in self._watched(each)]
+        befalling = asyncio.create_task(trouble(round_, self.stage, list(self._running.values())))
+        try:
+            await asyncio.gather(*(self._start(each) for each in self._running.values()))
+            await asyncio.gather(*(self._until_over(each) for each in self._running.values()))
+            full = await befalling
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+            befalling.cancel()
+            await self._put_right()
+        await asyncio.sleep(SETTLES)
+        silent = [*([full] if full else []), *self._postgres_away()]
+        return [replace(self._facts(each), silent=silent) for each in self._running.values()]
+
+    def _postgres_away(self) -> Iterator[f.Span]:
+        for struck in (s for each in self._running.values() for s in each.struck):
+            if struck.kill.victim == "postgres" and struck.back_at:
+                yield struck.at, struck.back_at
+
+    # --- starting and following ---------------------------------------------------------------------------
+
+    async def _start(self, each: Running) -> None:
+        from canary.cli.deploying import start_run
+
+        plan = self.stage.plans[each.part.service]
+        while True:
+            try:
+                each.run = await start_run(plan, self.journal, each.part.version, "chaos", each.rollout)
+                return
+            except Exception:
+                # What another rollout's kill has taken away comes back; the run's key makes it one run.
+                if time.time() > each.began_at + PATIENCE:
+                    raise
+                await asyncio.sleep(1.0)
+
+    def _watched(self, each: Running) -> Sequence[Coroutine[Any, Any, None]]:
+        works = [self._follow(each), self._find(each)]
+        return [*works, *(self._await_boundary(each, n, kill) for n, kill in enumerate(each.part.kills))]
+
+    async def _follow(self, each: Running) -> None:
+        while True:
+            await self._pull(each)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _pull(self, each: Running) -> None:
+        with contextlib.suppress(CanaryError):
+            found = await self.journal.read(each.rollout, len(each.lines))
+            if found and found[0].seq == len(each.lines) + 1:
+                each.lines.extend(found)
+
+    async def _find(self, each: Running) -> None:
+        """The flow's process, which no line names before it holds the lock."""
+        while each.pid == 0:
+            if each.run:
+                runs = await asyncio.to_thread(flow_processes, self.stage.home)
+                each.pid = next((pid for pid, run in runs.items() if run == each.run), each.pid)
+            await asyncio.sleep(LOOK_EVERY)
+
+    def _told(self, payload: str) -> None:
+        line = json.loads(payload)
+        each = self._running.get(line["rollout"])
+        if each is None:
+            return
+        each.told_at[line["seq"]] = time.time()
+        pid = int((line["holder"] or "0").rpartition(":")[2])
+        if pid and pid != self.stage.programs["guard"].pid:
+            each.pid = pid
+        if strike := self._armed.pop((line["rollout"], line["name"], line["nth"]), None):
+            strike(line["seq"])
+
+    async def _until_over(self, each: Running) -> None:
+        while time.time() < each.began_at + PATIENCE:
+            if each.ended or await self._never_begun(each):
+                break
+            await asyncio.sleep(LOOK_EVERY)
+        each.over_at = time.time()
+
+    async def _never_begun(self, each: Running) -> bool:
+        """Whether its run has ended before anybody took the lock."""
+        from prefect.client.orchestration import get_client
+
+        if not each.run or any(line.type == "conductor_took" for line in each.lines):
+            return False
+        try:
+            async with asyncio.timeout(2), get_client() as client:
+                run = await client.read_flow_run(UUID(each.run))
+        except Exception:
+            return False
+        if run.state is None or each.run in flow_processes(self.stage.home).values():
+            return False
+        quiet = time.time() > self._last_strike() + PREFECT_FORGIVES
+        return run.state.is_final() or (bool(each.struck) and quiet)
+
+    def _last_strike(self) -> float:
+        """When anything was struck, or came back, for the last time."""
+        return max((s.back_at or s.at for each in self._running.values() for s in each.struck), default=0.0)
+
+    # --- striking -----------------------------------------------------------------------------------------
+
+    async def _await_boundary(self, each: Running, number: int, kill: Kill) -> None:
+        key = list(self._running).index(each.rollout) * 10 + number
+        if kill.boundary.startswith("expose"):
+            await self._at_envoy(each, kill)
+        elif kill.side == "after" or self.wire is None:
+            self._armed[each.rollout, kill.boundary, kill.nth] = partial(self._strike, each, kill)
+        else:
+            with contextlib.suppress(OSError):
+                await self.wire.hold(
+                    each.rollout, kill.boundary, kill.nth, key, lambda: self._struck_in_hold(each, kill)
+                )
+
+    async def _struck_in_hold(self, each: Running, kill: Kill) -> None:
+        self._strike(each, kill, len(each.told_at))
+        await asyncio.sleep(0.02)
+
+    async def _at_envoy(self, each: Running, kill: Kill) -> None:
+        """The change is held up, the process is struck, and the change goes on, unless nobody had sent it yet."""
+        service, direction = each.part.service, kill.boundary.partition(" ")[2]
+        await self._http.put(f"/{service}/hold", json={"direction": direction, "side": kill.side})
+        begun = self.stage.log.stat().st_size
+        try:
+            while not self._held(service, begun):  # noqa: ASYNC110 - another process writes: no event tells it
+                await asyncio.sleep(0.01)
+            self._strike(each, kill, len(each.lines))
+            await asyncio.sleep(0.02)
+        finally:
+            dead = kill.side == "before" and kill.victim == "flow" and kill.signal == "KILL"
+            await self._http.post(f"/{service}/release", json={"forward": not dead})
+
+    def _held(self, service: str, since: int) -> bool:
+        with self.stage.log.open() as log:
+            log.seek(since)
+            return any('"held"' in line and f'"{service}"' in line for line in log)
+
+    def _strike(self, each: Running, kill: Kill, seq: int) -> None:
+        """At once; what follows is done beside."""
+        program = self.stage.programs.get(kill.victim)
+        pid = program.pid if program else each.pid
+        if not pid or not pid_exists(pid):
+            # It died of something else before: the guard may have brought the rollout here.
+            return
+        if program:
+            program.strike(kill.signal)
+        else:
+            send(pid, kill.signal)
+        each.struck.append(f.Struck(kill, time.time(), seq, pid))
+        task = asyncio.create_task(self._afterwards(each, len(each.struck) - 1))
+        self._after.add(task)
+        task.add_done_callback(self._after.discard)
+
+    async def _afterwards(self, each: Running, number: int) -> None:
+        """A stopped process goes on, a program that was ended comes back; a flow does not."""
+        struck = each.struck[number]
+        await asyncio.sleep(struck.kill.lasts)
+        program = self.stage.programs.get(struck.kill.victim)
+        if struck.kill.signal == "STOP":
+            program.strike("CONT") if program else send(struck.pid, "CONT")
+        elif program:
+            # What was asked to end and waits for others is ended: as people do it.
+            await program.end()
+            await program.start()
+        else:
+            return
+        each.struck[number] = replace(struck, back_at=time.time())
+
+    async def _put_right(self) -> None:
+        """All programs run again, and no flow is left."""
+        await asyncio.gather(*self._after, return_exceptions=True)
+        self._armed.clear()
+        for each in self._running.values():
+            await self._http.post(f"/{each.part.service}/release", json={"forward": True})
+        until = time.time() + LEAVES_WITHIN
+        while (left := flow_processes(self.stage.home)) and time.time() < until:  # noqa: ASYNC110 - other processes
+            await asyncio.sleep(LOOK_EVERY)
+        for pid in left:
+            send(pid, "KILL")
+        for each in self._running.values():
+            await self._pull(each)
+
+    def _facts(self, each: Running) -> f.Facts:
+        log = f.read_log(self.stage.log)
+        return f.Facts(
+            service=each.part.service,
+            rollout=each.rollout,
+            version=each.part.version,
+            stable=each.stable,
+            began_at=each.began_at,
+            over_at=each.over_at or time.time(),
+            looked_at=time.time(),
+            lines=tuple(each.lines),
+            told_at=dict(each.told_at),
+            weights=tuple(f.weights(log, each.part.service, each.part.version)),
+            answers=tuple(f.answers(log, each.part.service, each.began_at)),
+            struck=tuple(each.struck),
+        )

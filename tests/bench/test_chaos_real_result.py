@@ -1,0 +1,67 @@
+"""The file of a long run of the real chaos: gone on with, and counted by the code it ran on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bench.chaos.real.result import Results, figures
+from bench.chaos.real.script import BOUNDARIES, SIDES, Round
+
+
+def rollout(seconds: float, side: str = "after") -> dict[str, Any]:
+    """As the oracle tells it."""
+    kill = {"victim": "flow", "signal": "KILL", "boundary": "sampled", "side": side, "recovered": seconds}
+    common = {"bad": True, "outcome": "rolled_back", "fail_to_zero": None, "late_raises": 0, "violations": []}
+    return {**common, "struck_on_the_way": False, "kills": [kill]}
+
+
+def test_a_run_goes_on_where_its_file_ends(tmp_path: Path) -> None:
+    """Numbers go on, kills are remembered, and the summary is over all of them."""
+    Results(tmp_path, 5).add(Round(1, ()), 60.0, [rollout(20.0), rollout(40.0)])
+    again = Results(tmp_path, 5)
+    assert again.next_number == 2
+    assert again.struck() == {"sampled after": 2}
+    again.add(Round(2, ()), 60.0, [rollout(30.0)])
+    summary = json.loads((tmp_path / "real-5.json").read_text())["summary"]
+    assert summary["rollouts"] == 3
+    assert summary["recovery"]["median"] == 30.0
+    assert summary["boundaries"]["sampled"] == {"before": 0, "after": 3}
+
+
+def test_kills_on_other_code_are_kept_and_do_not_count(tmp_path: Path) -> None:
+    """What was shown of an older conductor says nothing of this one."""
+    results = Results(tmp_path, 5)
+    results.add(Round(1, ()), 60.0, [rollout(20.0)])
+    results.rounds[0]["code"] = "0" * 64
+    results.add(Round(2, ()), 60.0, [rollout(30.0, "before")])
+    assert Results(tmp_path, 5).struck() == {"sampled before": 1}
+    assert len(json.loads((tmp_path / "real-5.json").read_text())["rounds"]) == 2
+
+
+def test_places_count_once_they_were_struck_five_times(tmp_path: Path) -> None:
+    """Out of every boundary on both sides."""
+    results = Results(tmp_path, 5)
+    results.add(Round(1, ()), 60.0, [rollout(20.0)] * 4)
+    assert results.summary()["places_with_enough"] == 0
+    results.add(Round(2, ()), 60.0, [rollout(20.0)])
+    assert results.summary()["places_with_enough"] == 1
+    assert set(results.summary()["boundaries"]) == set(BOUNDARIES)
+    assert len(SIDES) == 2
+
+
+def test_a_conductor_that_dies_on_the_way_back_counts_apart(tmp_path: Path) -> None:
+    """How soon a FAIL takes users off is one thing, how soon a guard does it for a dead conductor another."""
+    results = Results(tmp_path, 5)
+    slow = {"fail_to_zero": 25.0, "struck_on_the_way": True}
+    results.add(Round(1, ()), 60.0, [rollout(1.0) | {"fail_to_zero": 0.1}, rollout(25.0) | slow])
+    assert results.summary()["fail_to_zero"]["undisturbed"] == {"n": 1, "max": 0.1}
+    assert results.summary()["fail_to_zero"]["struck on the way"] == {"n": 1, "max": 25.0}
+
+
+def test_percentiles_of_few_figures() -> None:
+    """None, one, and a hundred and one."""
+    assert figures([]) == {"n": 0}
+    assert figures([2.5]) == {"n": 1, "max": 2.5}
+    assert figures([float(n) for n in range(101)]) == {"n": 101, "median": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
