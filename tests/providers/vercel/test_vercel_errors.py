@@ -112,7 +112,8 @@ async def test_each_status(kind: str, verb: Verb, status: int, raised: type[Exce
         verified = await block.verify(release, 1.0)
     # A read that answers 404 tells that the thing is not there, in our words.
     if status != 404:
-        assert type(error.value) is raised
+        assert isinstance(error.value, raised)
+        assert isinstance(error.value, ProviderUnavailable) is (raised is ProviderUnavailable)
         assert f"answered {status}: the platform's words about" in str(error.value)
         assert "(x-vercel-id: fra1::abc-42)" in str(error.value)
     assert ("try again in 7 s" in str(error.value)) == (status == 429)
