@@ -1,0 +1,411 @@
+"""Promise I8: after rollouts in which everything goes wrong and every platform repeats what it was sent, each byte that
+was written or printed is searched for each secret there is."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import secrets
+import sqlite3
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import aiohttp
+import httpx
+import psutil
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from cryptography.fernet import Fernet
+
+from canary.sandbox.control import Sandbox
+from canary.testing.leaks import leaked
+
+if TYPE_CHECKING:
+    from .conftest import Place, PlanIn
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+BLOCKS = """
+flags/docflow: {url: "${PLATFORM}", token: "${FLAGS_TOKEN}"}
+scraper/docflow: {urls: ["${METRICS_BLUE}", "${METRICS_GREEN}"], bearer: "${SCRAPER_BEARER}"}
+slack/bot: {base_url: "${PLATFORM}/api", token: "${SLACK_TOKEN}", channel: C024BE91L, oncall: [U024BE91L]}
+slack/hook: {webhook_url: "${SLACK_WEBHOOK}", oncall: [U024BE91L]}
+prometheus/echo: {url: "${PLATFORM}", username: ann, password: "${PROMETHEUS_PASSWORD}"}
+"""
+WRONG_BLOCKS = 'flags/wrong: {url: "${URL_WITH_SECRETS}", token: "${FLAGS_TOKEN}"}\n'
+NOTIFIERS = "[slack/bot, slack/hook, terminal/local]"
+TO_ALL = (
+    ("updates: [terminal/local]", f"updates: {NOTIFIERS}"),
+    ("page: [terminal/local]", f"page: {NOTIFIERS}"),
+    ("for: 10m", "for: 3m"),
+)
+# What other libraries do: an error whose text is the request. Once, in the process of the first flow run.
+BREAKS_ONCE = """
+import os
+if "PREFECT__FLOW_RUN_ID" in os.environ:
+    from canary.blocks.probe import HttpProbe
+
+    get = HttpProbe.get
+
+    async def breaks(self, url, headers):
+        try:
+            os.close(os.open(os.environ["BREAKS_ONCE"], os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return await get(self, url, headers)
+        raise RuntimeError(f"GET {url} failed with {dict(headers)}")
+
+    HttpProbe.get = breaks
+"""
+PLATFORMS_OWN = ("sandbox.json", "sandbox/envoy.json", "keys/")
+"""Below the home: where the sandbox, which stands for the platforms, and the owner's keys keep their secrets."""
+
+
+def _word() -> str:
+    return secrets.token_urlsafe(24)
+
+
+@dataclass
+class Platform:
+    """Slack, a flag service and a Prometheus that repeat whatever they are sent. `angry`: nothing else is done."""
+
+    flags_url: str = ""
+    url: str = ""
+    angry: bool = False
+    asked: list[str] = field(default_factory=list)
+    heard: list[str] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Any request: Slack takes every second message, the flag service works while nobody is angry."""
+        body = await request.read()
+        self.asked.append(f"{request.path} {request.headers.get('Authorization', '')}")
+        self.heard.append(body.decode())
+        if request.path.startswith("/services/"):
+            return self._webhook(request)
+        if request.path == "/api/auth.test" or request.path == "/api/conversations.info":
+            return web.json_response({"ok": True, "channel": {}}, headers={"X-OAuth-Scopes": "chat:write"})
+        if request.path == "/api/chat.postMessage" and len(self.asked) % 2:
+            return web.json_response({"ok": True, "channel": "C024BE91L", "ts": f"1700000000.{len(self.asked):06d}"})
+        if request.path == "/flags" and not self.angry:
+            return await self._passed_on(request, body)
+        return self._echo(request, 401 if request.path.startswith("/api/v1/") else 503)
+
+    def _webhook(self, request: web.Request) -> web.Response:
+        """Takes a message, refuses with the secret for a word, or fails."""
+        match len(self.asked) % 3:
+            case 0:
+                return web.Response(text="ok")
+            case 1:
+                return web.Response(status=403, text=request.path.rpartition("/")[2])
+        return self._echo(request, 500)
+
+    async def _passed_on(self, request: web.Request, body: bytes) -> web.Response:
+        headers = {"Authorization": request.headers["Authorization"]}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(request.method, f"{self.flags_url}/flags", data=body, headers=headers) as answer,
+        ):
+            return web.Response(body=await answer.read(), status=answer.status, content_type="application/json")
+
+    def _echo(self, request: web.Request, status: int) -> web.Response:
+        sent = f"{request.path} {request.headers.get('Authorization', '')}"
+        encoded = base64.b64encode(sent.encode()).decode()
+        message = f"refused: {sent} {quote(sent, safe='')} {encoded} {json.dumps(dict(request.headers))}"
+        where = {"Location": f"/login?next={quote(sent)}", "X-Sent": quote(sent)}
+        return web.json_response({"error": {"message": message}}, status=status, headers=where)
+
+
+@asynccontextmanager
+async def _platform() -> AsyncIterator[Platform]:
+    platform, app = Platform(), web.Application()
+    app.router.add_route("*", "/{path:.*}", platform.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    platform.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield platform
+    finally:
+        await runner.cleanup()
+
+
+@dataclass
+class Stage:
+    """Everything up; name → secret; and place → all that was printed or answered there."""
+
+    place: Place
+    platform: Platform
+    sandbox: Sandbox
+    planted: dict[str, str]
+    folder: Path
+    said: dict[str, str] = field(default_factory=dict)
+
+    async def run(self, *command: str) -> tuple[int, str]:
+        """As `Place.run`; what it prints is kept."""
+        code, output = await self.place.run(*command, cwd=self.folder)
+        self.said[f"$ {' '.join(command)} ({len(self.said)})"] = output
+        return code, output
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(
+    bring_up: Callable[[Path, Mapping[str, str]], AbstractAsyncContextManager[Place]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Stage]:
+    """`canary up` under keys of our own, and blocks that lead to a platform which repeats what it is sent."""
+    home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("work")
+    (folder / "sitecustomize.py").write_text(BREAKS_ONCE)
+    async with _platform() as platform:
+        planted = {
+            "vault key": Fernet.generate_key().decode(),
+            "slack token": f"xoxb-{_word()}",
+            "slack webhook": _word(),
+            "scraper bearer": _word(),
+            "prometheus password": _word(),
+            "user info in a URL": _word(),
+            "query of a URL": _word(),
+            "token of a block made by hand": _word(),
+        }
+        settings = {
+            "CANARY_VAULT_KEY": planted["vault key"],
+            "BREAKS_ONCE": str(folder / "broken"),
+            "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        }
+        async with bring_up(home, settings) as place:
+            sandbox = Sandbox.attach(home)
+            state = sandbox.state
+            platform.flags_url = state.flags_url
+            fields = {name: str(value) for name, value in dict(state).items() if name.endswith("_token")}
+            yield Stage(place, platform, sandbox, {**planted, **fields}, folder)
+
+
+def _variables(stage: Stage) -> dict[str, str]:
+    """What the blocks files are filled in with."""
+    planted, state = stage.planted, stage.sandbox.state
+    return {
+        "PLATFORM": stage.platform.url,
+        "METRICS_BLUE": state.metrics_urls["blue"],
+        "METRICS_GREEN": state.metrics_urls["green"],
+        "FLAGS_TOKEN": planted["flags_token"],
+        "SCRAPER_BEARER": planted["scraper bearer"],
+        "SLACK_TOKEN": planted["slack token"],
+        "SLACK_WEBHOOK": f"{stage.platform.url}/services/T024BE7LH/B024BE7LH/{planted['slack webhook']}",
+        "PROMETHEUS_PASSWORD": planted["prometheus password"],
+        "URL_WITH_SECRETS": _url_with_secrets(planted),
+    }
+
+
+def _url_with_secrets(planted: Mapping[str, str]) -> str:
+    return f"http://ann:{planted['user info in a URL']}@127.0.0.1:9/x?api_key={planted['query of a URL']}"
+
+
+async def _blocks(stage: Stage) -> None:
+    """Good ones by file; wrong ones refused; and a wrong one made in Prefect's UI, which asks nobody of us."""
+    stage.place = type(stage.place)(stage.place.ui, {**stage.place.env, **_variables(stage)}, stage.place.http)
+    (stage.folder / "blocks.yaml").write_text(BLOCKS)
+    (stage.folder / "wrong-blocks.yaml").write_text(WRONG_BLOCKS)
+    code, output = await stage.run("canary", "blocks", "apply", "blocks.yaml")
+    assert code == 0, output
+    code, output = await stage.run("canary", "blocks", "apply", "wrong-blocks.yaml")
+    assert code == 2, output
+    kind = (await stage.place.call("GET", "block_types/slug/flags")).json()
+    (schema, *_) = await stage.place.ask("block_schemas/filter", block_schemas={"block_type_id": {"any_": [kind["id"]]}})
+    data = {"url": _url_with_secrets(stage.planted), "token": stage.planted["token of a block made by hand"]}
+    ids = {"block_type_id": kind["id"], "block_schema_id": schema["id"]}
+    await stage.place.ask("block_documents/", name="made-by-hand", data=data, **ids)
+
+
+async def _roll_back(stage: Stage, plan: Path) -> str:
+    """A rollout that breaks once, fails in the canary, and cannot be seen to be back as long as the flags are angry."""
+    code, output = await stage.run("canary", "start", str(plan), "--version", "2.1.0", "--json")
+    assert code == 0, output
+    rollout: str = json.loads(output.splitlines()[-1])["rollout"]
+
+    async def soaks() -> bool | None:
+        if rollout not in await stage.place.rollouts():
+            return None
+        state, _ = await stage.place.journal(rollout)
+        assert not state.ended, state.ended
+        return True if state.soaking == "canary" else None
+
+    await stage.place.until(soaks, "10 % on the candidate")
+    await stage.sandbox.fault("errors")
+    stage.platform.angry = True
+
+    async def paged() -> bool | None:
+        _, entries = await stage.place.journal(rollout)
+        seen = [entry for entry in entries if entry.type == "rollback_started"]
+        unseen = [e for e in entries if e.type == "exposure_observed" and "***" in json.dumps(dict(e.data))]
+        return True if seen and unseen else None
+
+    await stage.place.until(paged, "a rollback whose flags cannot be told")
+    await stage.run("canary", "status", rollout)
+    stage.platform.angry = False
+    await _ended(stage, rollout, "rolled_back")
+    return rollout
+
+
+async def _ended(stage: Stage, rollout: str, outcome: str) -> None:
+    async def over() -> Any:
+        if rollout not in await stage.place.rollouts():
+            return None
+        state, _ = await stage.place.journal(rollout)
+        return state.ended
+
+    ended = await stage.place.until(over, f"the end of {rollout}")
+    assert ended.outcome == outcome
+
+
+async def _refused(stage: Stage, plan_in: PlanIn) -> str:
+    """A rollout that is refused for the block made by hand; the doctor looks at it and at an angry Prometheus."""
+    folder = stage.folder / "refused"
+    folder.mkdir()
+    changes = (("flags: {use: flags/docflow}", "flags: {use: flags/made-by-hand}"), ("scraper/docflow", "prometheus/echo"))
+    plan = plan_in(folder, *TO_ALL, *changes)
+    code, output = await stage.run("canary", "start", str(plan), "--version", "2.1.1", "--json")
+    assert code == 0, output
+    rollout: str = json.loads(output.splitlines()[-1])["rollout"]
+    await _ended(stage, rollout, "refused")
+    return rollout
+
+
+async def _wrong_plans(stage: Stage, plan_in: PlanIn) -> None:
+    """Plans with secrets in their URLs: each refused, as a plan is stored and shown in clear."""
+    planted, url = stage.planted, _url_with_secrets(stage.planted)
+    query = f"?api_key={planted['query of a URL']}"
+    for number, (old, new) in enumerate(
+        [
+            ("https://docs.example.com/docflow/phase-1/training", url),
+            ("https://docs.example.com/docflow/phase-1/training", f"https://docs.example.com/{query}"),
+            ("https://forms.example.com/docflow-phase-1", url),
+            ("survey: {}", f"survey: {{url: '{url}', field: score}}"),
+            ("{file: docs/release-notes.md}", f"{{url: '{url}'}}"),
+            ("{file: docs/release-notes.md}", f"{{url: 'https://docs.example.com/{query}'}}"),
+            ("/api/admin/analytics/export/schedule\n        bearer", f"/api/x{query}\n        bearer"),
+            ("open: /queue", f"open: /queue{query}"),
+        ]
+    ):
+        folder = stage.folder / f"wrong-{number}"
+        folder.mkdir()
+        plan = plan_in(folder, (old, new))
+        for command in ("check", "show"):
+            code, output = await stage.run("canary", "plan", command, str(plan))
+            assert code == 2, (command, new, output)
+
+
+async def _look_at_everything(stage: Stage, plan: Path, rollout: str) -> None:
+    """Every command that shows something."""
+    page, lines = stage.folder / "review.html", stage.folder / "export.jsonl"
+    for command in (
+        ("status",),
+        ("status", rollout, "--json"),
+        ("journal", rollout),
+        ("journal", rollout, "--json"),
+        ("journal", "export", str(lines)),
+        ("review", rollout, "--html", str(page)),
+        ("plan", "show", str(plan)),
+        ("doctor",),
+        ("vault", "status"),
+    ):
+        code, output = await stage.run("canary", *command)
+        assert "Traceback" not in output, output
+        assert code in (0, 1) if command[0] == "doctor" else True
+    stage.said["review.html"], stage.said["export.jsonl"] = page.read_text(), lines.read_text()
+
+
+async def _metrics(stage: Stage, during: asyncio.Event) -> None:
+    """A guard that serves /metrics; what it serves and what it prints, until it is told to end."""
+    guard = await asyncio.create_subprocess_exec(
+        *(Path(psutil.Process().exe()), "-m", "canary", "guard", "--metrics-port", "0"),
+        env=stage.place.env,
+        cwd=stage.folder,
+        stderr=subprocess.PIPE,
+    )
+    assert guard.stderr is not None
+    line = (await asyncio.wait_for(guard.stderr.readline(), 60)).decode()
+    found = re.search(r"http://\S+/metrics", line)
+    assert found, line
+    await during.wait()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        stage.said["/metrics"] = (await http.get(found[0])).text
+    guard.terminate()
+    stage.said["the guard's own words"] = line + (await guard.communicate())[1].decode()
+
+
+def _files(home: Path) -> Iterator[tuple[str, bytes]]:
+    """All files below the home, and each row of each table of every database: a value may be split over pages."""
+    for file in sorted(home.rglob("*")):
+        name = str(file.relative_to(home))
+        if not file.is_file() or name.startswith(PLATFORMS_OWN):
+            continue
+        yield name, file.read_bytes()
+        if file.suffix == ".db":
+            yield from ((f"{name}: {table}", rows) for table, rows in _tables(file))
+
+
+def _tables(file: Path) -> Iterator[tuple[str, bytes]]:
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+        tables = [str(row[0]) for row in database.execute("select name from sqlite_master where type = 'table'")]
+        for table in tables:
+            rows = database.execute(f'select * from "{table}"')
+            yield table, "\n".join(str(value) for row in rows for value in row).encode()
+
+
+def _command_lines(home: Path) -> str:
+    """What every user of this machine can read of the processes that live in the home."""
+    lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    folder = str(home)
+    ours = [" ".join(line) for line in lines if any(folder in word or "canary" in word for word in line)]
+    return "\n".join(ours)
+
+
+async def test_no_secret_is_told(stage: Stage, plan_in: PlanIn) -> None:
+    """Blocks, plans, URLs and platforms' errors: each secret is found nowhere, in clear, escaped or in base64."""
+    home, done = Path(stage.place.env["CANARY_HOME"]), asyncio.Event()
+    await _blocks(stage)
+    good = stage.folder / "good"
+    good.mkdir()
+    plan = plan_in(good, *TO_ALL)
+    serving = asyncio.create_task(_metrics(stage, done))
+    rollout = await _roll_back(stage, plan)
+    refused, _ = await asyncio.gather(_refused(stage, plan_in), _wrong_plans(stage, plan_in))
+    await _look_at_everything(stage, plan, rollout)
+    stage.said["block documents"] = json.dumps(
+        [one for one in await stage.place.everything("block_documents") if one["name"] != "made-by-hand"]
+    )
+    stage.said["command lines"] = _command_lines(home)
+    done.set()
+    await serving
+    written = dict(_files(home))
+    everything = {**written, **{name: text.encode() for name, text in stage.said.items()}}
+    _was_worth_looking_at(stage, everything, rollout, refused)
+    found = {name: names for name, content in everything.items() if (names := leaked(stage.planted, content))}
+    assert found == {}
+
+
+def _was_worth_looking_at(stage: Stage, everything: Mapping[str, bytes], rollout: str, refused: str) -> None:
+    """The secrets were sent and repeated, things went wrong, and it was written where we look."""
+    sent = " ".join(stage.platform.asked)
+    assert stage.planted["slack token"] in sent
+    assert stage.planted["slack webhook"] in sent
+    assert stage.planted["flags_token"] in sent
+    assert (stage.folder / "broken").exists()
+    assert any("PAGE" in text for text in stage.platform.heard)
+    logs = everything["prefect/prefect.db: log"].decode()
+    assert "Traceback" in logs
+    assert "RuntimeError" in logs
+    assert b"***" in everything["data/journal.db: entries"]
+    assert b"unverified" in everything["data/journal.db: entries"] or b"cannot tell" in everything["data/journal.db: entries"]
+    for place in ("artifact", "flow_run", "flow_run_state", "log", "task_run", "events"):
+        assert rollout.encode() in everything[f"prefect/prefect.db: {place}"] or place == "task_run", place
+    assert refused.encode() in everything["data/journal.db: entries"]
+    for file in ("prefect/worker.log", "prefect/guard.log", "up.log"):
+        assert file in everything
