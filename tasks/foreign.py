@@ -33,11 +33,16 @@ def own_words(work: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         except CanaryError:
             raise
         except Exception as error:
-            failure = Unforeseen(kind_and_place(error), "this is a fault of the program: report it with these places")
+            failure = unforeseen(error)
         # Outside of the handler: raised inside, it would have what it hides as its context.
         raise failure
 
     return run
+
+
+def unforeseen(error: Exception) -> Unforeseen:
+    """What is told in the error's place."""
+    return Unforeseen(kind_and_place(error), "this is a fault of the program: report it with these places")
 
 
 def kind_and_place(error: BaseException) -> str:
