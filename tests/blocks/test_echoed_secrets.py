@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from canary.blocks.exposition import samples
 from canary.blocks.hiding import Hider
 from canary.blocks.probe import HttpProbe
 from canary.blocks.registry import open_block
@@ -329,3 +330,11 @@ def test_a_secret_that_is_cut_off_is_not_shown() -> None:
     secret = "a-secret-of-some-length"
     text = (secret + " ") * 10_000
     assert secret[:6] not in Hider([secret]).shown(text, 10**6)
+
+
+def test_what_is_no_line_of_metrics_is_not_quoted() -> None:
+    """Cut to its first characters it could end in half a token, which nobody would know for one."""
+    with pytest.raises(ValueError, match=r"^line 2 is none of metrics$"):
+        samples(
+            "http_requests_total 1\n<p>Authorization: Bearer a-secret-of-some-length</p>\n", ["http_requests_total"]
+        )
