@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from aiohttp import web
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from canary.blocks.exposition import samples
 from canary.blocks.hiding import Hider
 from canary.blocks.probe import HttpProbe
 from canary.blocks.registry import open_block
-from canary.errors import CanaryError, CredentialError
+from canary.errors import CanaryError, CredentialError, ProviderUnavailable
 from canary.plan.model import HttpCheck, MetricsCheck
 from canary.ports import Access, Release
 from canary.rollout.checks import Checks
@@ -338,3 +339,21 @@ def test_what_is_no_line_of_metrics_is_not_quoted() -> None:
         samples(
             "http_requests_total 1\n<p>Authorization: Bearer a-secret-of-some-length</p>\n", ["http_requests_total"]
         )
+
+
+async def test_where_a_server_leads_is_not_told(serve: Any) -> None:
+    """A redirect's path can hold the header that was sent: an error on the way names what was asked first."""
+    secret = "a-secret-of-some-length"
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path == "/queue":
+            return web.Response(status=302, headers={"Location": f"/login/{secret}"})
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    probe, url = HttpProbe(), await serve(handle)
+    with pytest.raises(ProviderUnavailable, match=r"GET \S+/queue: no usable answer") as error:
+        await probe.get(f"{url}/queue", {"x-canary-internal": secret})
+    assert told([secret], words_of(error.value)) == []
+    await probe.close()
