@@ -29,7 +29,7 @@ def shares(runtime: Any, keys: Mapping[str, str], initial: str, total: int) -> d
     Raises ProviderUnavailable when the document says nothing usable.
     """
     weights = _weights(runtime, keys, {colour: total if colour == initial else 0 for colour in keys})
-    # Not raised where it could not be read: what is no number is quoted by Python's error, which would stay behind ours.
+    # Not raised where it could not be read: Python's error quotes what is no number, and would stay behind ours.
     if weights is None:
         raise ProviderUnavailable("Envoy's runtime cannot be read", _WEIGHTS)
     summed = sum(weights.values())
