@@ -44,7 +44,6 @@ NOTIFIERS = "[slack/bot, slack/hook, terminal/local]"
 TO_ALL = (
     ("updates: [terminal/local]", f"updates: {NOTIFIERS}"),
     ("page: [terminal/local]", f"page: {NOTIFIERS}"),
-    ("for: 10m", "for: 3m"),
     ("within: 5m}", "within: 2s}"),
 )
 NOBODY = "nobody-00000000"
