@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from prefect.blocks.core import Block
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, PrivateAttr, SecretStr, ValidationError
@@ -33,6 +33,7 @@ def _none_if_empty(value: object) -> object:
     return None if plain == "" else value
 
 
+B = TypeVar("B", bound="CanaryBlock")
 Url = Annotated[str, AfterValidator(_http_url)]
 """An http(s) address; a trailing slash is dropped."""
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
@@ -57,10 +58,7 @@ class CanaryBlock(Block):
         Raises CredentialError, naming the first field that is unknown, missing or wrong.
         """
         _known_fields(cls, ref, fields)
-        try:
-            block = cls(**dict(fields))
-        except ValidationError as error:
-            raise wrong_field(ref, error) from None
+        block = _valid(cls, ref, fields)
         block._ref = ref
         block._clock = clock or block._clock
         block.open()
@@ -87,6 +85,15 @@ class CanaryBlock(Block):
         values = (getattr(self, name) for name in type(self).model_fields)
         secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         return Http(self.ref, [*secrets, *more_secrets])
+
+
+def _valid(cls: type[B], ref: str, fields: Mapping[str, Any]) -> B:
+    try:
+        return cls(**dict(fields))
+    except ValidationError as error:
+        wrong = wrong_field(ref, error)
+    # Outside of the handler: what pydantic raises still has the values, and would be the context of this error.
+    raise wrong
 
 
 def _known_fields(cls: type[CanaryBlock], ref: str, fields: Mapping[str, Any]) -> None:

@@ -90,7 +90,8 @@ class Colours:
             version = json.loads(body)["version"] if status == 200 else None
         except (ValueError, TypeError, KeyError):
             return None
-        if not isinstance(version, str) or not version:
+        # An application that repeats what it was sent says no version: one would be journaled.
+        if not isinstance(version, str) or not version or self.http.hider.holds(version):
             return None
         self.seen[colour] = version
         return version

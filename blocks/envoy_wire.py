@@ -28,16 +28,22 @@ def shares(runtime: Any, keys: Mapping[str, str], initial: str, total: int) -> d
     An absent key counts as in Envoy's configuration: `total` for the colour `initial`, 0 for the other.
     Raises ProviderUnavailable when the document says nothing usable.
     """
-    try:
-        entries = runtime["entries"]
-        default = {colour: total if colour == initial else 0 for colour in keys}
-        weights = {c: float(entries[k]["final_value"] if k in entries else default[c]) for c, k in keys.items()}
-    except (KeyError, TypeError, ValueError):
-        raise ProviderUnavailable("Envoy's runtime cannot be read", _WEIGHTS) from None
+    weights = _weights(runtime, keys, {colour: total if colour == initial else 0 for colour in keys})
+    # Not raised where it could not be read: Python's error quotes what is no number, and would stay behind ours.
+    if weights is None:
+        raise ProviderUnavailable("Envoy's runtime cannot be read", _WEIGHTS)
     summed = sum(weights.values())
     if not 0 < summed < float("inf") or min(weights.values()) < 0:
         raise ProviderUnavailable(f"Envoy's weights make no split: {weights}", _WEIGHTS)
     return {colour: weight / summed for colour, weight in weights.items()}
+
+
+def _weights(runtime: Any, keys: Mapping[str, str], default: Mapping[str, int]) -> dict[str, float] | None:
+    try:
+        entries = runtime["entries"]
+        return {c: float(entries[k]["final_value"] if k in entries else default[c]) for c, k in keys.items()}
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 _WEIGHTS = "look at GET /runtime?format=json on Envoy's admin API; setting an exposure writes both weights"
@@ -45,12 +51,18 @@ _WEIGHTS = "look at GET /runtime?format=json on Envoy's admin API; setting an ex
 
 def requests(stats: Any, clusters: Mapping[str, str]) -> dict[str, float]:
     """Colour → requests sent to its cluster since Envoy started. Absent: Envoy does not know the cluster."""
-    try:
-        counted = {line["name"]: float(line["value"]) for line in stats["stats"] if "name" in line}
-    except (KeyError, TypeError, ValueError):
-        raise ProviderUnavailable("Envoy's statistics cannot be read", "look at GET /stats?format=json") from None
+    counted = _counted(stats)
+    if counted is None:
+        raise ProviderUnavailable("Envoy's statistics cannot be read", "look at GET /stats?format=json")
     names = {colour: f"cluster.{cluster}.upstream_rq_total" for colour, cluster in clusters.items()}
     return {colour: counted[name] for colour, name in names.items() if name in counted}
+
+
+def _counted(stats: Any) -> dict[str, float] | None:
+    try:
+        return {line["name"]: float(line["value"]) for line in stats["stats"] if "name" in line}
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def sides(versions: Mapping[str, str | None], release: Release) -> Sides | None:

@@ -28,11 +28,12 @@ def _lines(text: str, wanted: frozenset[str]) -> Iterator[str]:
     # Comments are enough: a program that has counted nothing yet shows only the types of its metrics.
     if not text.strip():
         raise ValueError("the answer is empty")
-    for line in text.split("\n"):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line[0] == "#":
             continue
         match = _LINE.match(line)
         if match is None:
-            raise ValueError(f"not a line of metrics: {line[:60]!r}")
+            # Not the line itself: what is no metric can be anything, the request's own headers included.
+            raise ValueError(f"line {number} is none of metrics")
         if match[1] in wanted:
             yield line

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from pydantic import Field, PrivateAttr
 
 from canary.blocks.base import CanaryBlock, Secret, Url
@@ -66,12 +68,14 @@ class FlagService(CanaryBlock):
     async def _read(self) -> Flags:
         async with within(DEADLINE, f"{self.ref}: read flags"):
             said = await self._http.ask("GET", f"{self.url}/flags", as_=self._credential())
-        if not isinstance(said, dict) or not all(isinstance(value, bool) for value in said.values()):
+        flags = isinstance(said, dict) and all(isinstance(value, bool) for value in said.values())
+        # What it answers is journaled: names that repeat the token are none of flags.
+        if not flags or self._http.hider.holds(" ".join(said)):
             raise ProviderUnavailable(
                 f"{self.ref}: GET {self.url}/flags answered no JSON object of booleans",
                 "check the block's url: /flags is added to it",
             )
-        return said
+        return cast(Flags, said)
 
     def _credential(self) -> Credential:
         return bearer("token", self.token.get_secret_value())

@@ -1,15 +1,14 @@
 """The one way in which adapters speak HTTP, but for Slack, which has an SDK.
 
 Rules: TLS is verified; no redirect is followed, so no credential travels to another host; every request has a
-total deadline (body included) and a limit on the body; nothing that httpx raises leaves this module; no error
-holds a secret, a query string or a user-info part of a URL.
+total deadline (body included) and a limit on the body; nothing that httpx raises leaves this module, not even as the
+context of an error; no error holds a secret, a query string or a user-info part of a URL.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from canary.blocks.hiding import Hider
 from canary.errors import CredentialError, ProviderError, ProviderUnavailable
 from canary.ports import NOTHING
 
@@ -32,6 +32,8 @@ SHOWN = 300
 """Characters of a provider's own message that an error repeats."""
 REQUEST_IDS = ("fly-request-id", "x-vercel-id")
 """Headers by which a vendor's support finds a request again; an error repeats them."""
+
+NO_JSON = object()
 
 
 class NothingListens(ProviderUnavailable):
@@ -119,7 +121,7 @@ class Http:
 
     def __init__(self, ref: str, secrets: Iterable[str] = ()) -> None:
         self.ref = ref
-        self._secrets = sorted({s for s in secrets if s}, key=len, reverse=True)
+        self.hider = Hider(secrets)
         self._client: httpx.AsyncClient | None = None
 
     async def send(
@@ -130,18 +132,23 @@ class Http:
         as_: Credential = OPEN,
         deadline: float = DEADLINE,
         limit: int = BODY_LIMIT,
+        named: str = "",
         **content: Any,
     ) -> Answer:
         """One request; any status is an answer. `content` is httpx's params, json or data.
 
+        named: the URL that errors show, where a server has chosen the one that is asked.
+
         Raises ProviderUnavailable, as NothingListens when the connection was refused.
         """
-        where = f"{self.ref}: {method} {shown_url(url)}"
+        where = f"{self.ref}: {method} {shown_url(named or url)}"
         try:
             async with within(deadline, where):
                 return await self._exchange(method, url, dict(as_.headers), limit, content)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
-            raise self._unavailable(where, error) from None
+            failure = self._unavailable(where, error)
+        # Outside of the handler: what httpx raised can quote a header, and would be the failure's context.
+        raise failure
 
     async def ask(self, method: str, url: str, **how: Any) -> Any:
         """The JSON document of a 2xx answer.
@@ -161,19 +168,17 @@ class Http:
     def document(self, answer: Answer, where: str, field_name: str) -> Any:
         """The JSON of an answer that `send` gave; raises as `ask` does. field_name: where the credential is from."""
         self.accept(answer, where, field_name)
-        try:
-            return json.loads(answer.text())
-        except ValueError:
-            raise ProviderUnavailable(
-                f"{self.ref}: {where} answered something that is no JSON: {self.hide(answer.text()) or '(nothing)'}",
-                "check that the block's URL is the platform's API and not a page in front of it",
-            ) from None
+        said = _json(answer.text())
+        if said is not NO_JSON:
+            return said
+        raise ProviderUnavailable(
+            f"{self.ref}: {where} answered something that is no JSON: {self.hide(answer.text()) or '(nothing)'}",
+            "check that the block's URL is the platform's API and not a page in front of it",
+        )
 
     def hide(self, text: str) -> str:
         """The first 300 characters, on one line, every secret of the block replaced by ***."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return re.sub(r"[\x00-\x1f\x7f-\x9f\s]+", " ", text).strip()[:SHOWN]
+        return self.hider.shown(text, SHOWN)
 
     async def close(self) -> None:
         """Close the connections. A later request opens new ones."""
@@ -259,12 +264,17 @@ def _refused(error: BaseException) -> bool:
     return False
 
 
+def _json(text: str) -> Any:
+    """The document, or NO_JSON; not raised, since the parser's error has the whole text in it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return NO_JSON
+
+
 def _message(answer: Answer) -> str:
     """The provider's words: the usual places in a JSON body, or the text as it is."""
-    try:
-        said = json.loads(answer.body)
-    except ValueError:
-        return answer.text()
+    said = _json(answer.text())
     for key in ("error", "message", "detail"):
         found = said.get(key) if isinstance(said, dict) else None
         if isinstance(found, dict):

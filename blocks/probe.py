@@ -24,13 +24,15 @@ class HttpProbe:
 
     async def get(self, url: str, headers: Mapping[str, str]) -> Response:
         """Raises ProviderUnavailable when there is no answer."""
+        onward = url
         async with within(DEADLINE, f"GET {shown_url(url)}"):
             for _ in range(_HOPS):
-                answer = await self._http.send("GET", url, as_=Credential("headers", headers))
-                onward = _same_origin(url, answer)
-                if onward is None:
+                # Errors name what was asked: a server can have put the headers into the path that it sends us to.
+                answer = await self._http.send("GET", onward, as_=Credential("headers", headers), named=url)
+                target = _same_origin(onward, answer)
+                if target is None:
                     return Response(answer.status, answer.headers, answer.text())
-                url = onward
+                onward = target
         raise ProviderUnavailable(f"GET {shown_url(url)}: more than {_HOPS} redirects", "check the URL of the check")
 
     async def close(self) -> None:

@@ -52,18 +52,23 @@ class PromApi:
 
     def _series(self, result: Any) -> Iterable[Series]:
         try:
-            for one in result:
-                labels = {str(label): str(value) for label, value in one["metric"].items()}
-                samples = tuple((float(at), float(value)) for at, value in one.get("values", ()))
-                yield Series(labels.pop("__name__"), labels, samples)
+            return [_one_series(one) for one in result]
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise self._unreadable() from None
+            unreadable = self._unreadable()
+        # Outside of the handler: what cannot be converted is quoted, and would be the context of this error.
+        raise unreadable
 
     def _unreadable(self) -> ProviderUnavailable:
         return ProviderUnavailable(
             f"{self.http.ref}: {self.url}/api/v1/query answered JSON that is no query result",
             "check that the block's url is a Prometheus API",
         )
+
+
+def _one_series(said: Any) -> Series:
+    labels = {str(label): str(value) for label, value in said["metric"].items()}
+    samples = tuple((float(at), float(value)) for at, value in said.get("values", ()))
+    return Series(labels.pop("__name__"), labels, samples)
 
 
 def partial(http: Http, warnings: str) -> ProviderUnavailable:

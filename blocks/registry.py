@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import difflib
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, cast
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar, cast
 
 import httpx
 from prefect.exceptions import PrefectException
@@ -57,6 +56,7 @@ BLOCKS: dict[str, type[Block]] = {
     "token": ApiToken,
 }
 
+T = TypeVar("T")
 _PREFECT_SECONDS = 15.0
 """Nothing that keeps users safe asks Prefect for a block, so that a busy server may take its time."""
 
@@ -77,22 +77,23 @@ async def load_fields(ref: str) -> dict[str, Any]:
     """
     cls, name = block_class(ref), block_name(ref)
     try:
-        async with _prefect(ref):
-            loaded = cast(Block, await cls.aload(name))
-    except ValidationError as error:
-        raise wrong_field(ref, error) from None
+        return cast(Block, await _prefect(ref, cls.aload(name))).fields()
+    except RuntimeError as error:
+        # Prefect's words for a document with a wrong field, such as one made in its UI.
+        failure = wrong_field(ref, error.__cause__) if isinstance(error.__cause__, ValidationError) else None
+        if failure is None:
+            raise
     except ValueError:
-        raise CredentialError(
-            ref, "name", f"there is no such block: make a {cls.get_block_type_name()!r} named {name!r}"
-        ) from None
-    return loaded.fields()
+        kind = cls.get_block_type_name()
+        failure = CredentialError(ref, "name", f"there is no such block: make a {kind!r} named {name!r}")
+    # Outside of the handlers: what pydantic raises still has the values, and would be the context of this error.
+    raise failure
 
 
 async def save(ref: str, fields: Mapping[str, Any]) -> None:
     """Create the block document in Prefect, or overwrite it. Raises as `open_block` and `load_fields` do."""
     block, name = open_block(ref, fields), block_name(ref)
-    async with _prefect(ref):
-        await block.asave(name, overwrite=True)
+    await _prefect(ref, block.asave(name, overwrite=True))
 
 
 def block_class(ref: str) -> type[Block]:
@@ -113,20 +114,23 @@ def block_name(ref: str) -> str:
     return name
 
 
-@asynccontextmanager
-async def _prefect(ref: str) -> AsyncIterator[None]:
+async def _prefect(ref: str, work: Coroutine[Any, Any, T]) -> T:
     """Prefect's failures as ours, within 15 s. With no API set, Prefect would start an empty server."""
     if not get_current_settings().api.url:
+        work.close()
         raise ProviderUnavailable(
             f"block {ref}: no Prefect API is set",
             "set PREFECT_API_URL to your Prefect server's address, or start one with: canary up",
         )
     try:
         async with asyncio.timeout(_PREFECT_SECONDS):
-            yield
-    except (TimeoutError, httpx.HTTPError, PrefectException) as error:
-        why = f"{type(error).__name__}" if not isinstance(error, TimeoutError) else "no answer within 15 s"
-        raise ProviderUnavailable(
-            f"block {ref}: Prefect's API gave no usable answer: {why}",
-            "check PREFECT_API_URL and that the server is up",
-        ) from None
+            return await work
+    except TimeoutError:
+        why = "no answer within 15 s"
+    except (httpx.HTTPError, PrefectException) as error:
+        why = type(error).__name__
+    # Outside of the handlers: what httpx raises has the request, and would be the context of this error.
+    raise ProviderUnavailable(
+        f"block {ref}: Prefect's API gave no usable answer: {why}",
+        "check PREFECT_API_URL and that the server is up",
+    )

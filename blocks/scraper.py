@@ -96,7 +96,8 @@ class MetricsScraper(CanaryBlock):
         except NothingListens:
             return None
         except ValueError as error:
-            raise MeasurementFailed(
-                f"{self.ref}: {url} answers no metrics: {self._http.hide(str(error))}",
-                "the address must answer in Prometheus text format",
-            ) from None
+            why = self._http.hide(str(error))
+        # Outside of the handler: the parser's error quotes the answer, and would be the context of this one.
+        raise MeasurementFailed(
+            f"{self.ref}: {url} answers no metrics: {why}", "the address must answer in Prometheus text format"
+        )

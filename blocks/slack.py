@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_valid
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from canary.blocks.base import CanaryBlock, MaybeSecret, Url
+from canary.blocks.hiding import SHORTEST, Hider
 from canary.blocks.slack_calls import Asked, Line
 from canary.blocks.slack_wire import WEBHOOK_PATH, Place, SlackRefusal, addressed, private
 from canary.errors import CredentialError, ProviderError, ProviderUnavailable
@@ -43,6 +44,7 @@ class Slack(CanaryBlock):
     base_url: Url = Field(default="https://slack.com/api", description="Slack's Web API. Leave it as it is.")
 
     _line: Line = PrivateAttr()
+    _hider: Hider = PrivateAttr()
     _paged: set[str] = PrivateAttr(default_factory=set)
 
     @field_validator("channel")
@@ -77,7 +79,11 @@ class Slack(CanaryBlock):
 
     def open(self) -> None:
         """Know the way."""
-        self._line = Line(self.ref, self._clock, _plain(self.webhook_url) or self.base_url)
+        webhook = _plain(self.webhook_url)
+        # The parts of its path are the webhook's password, each of them said alone, too.
+        parts = [part for part in webhook.split("/")[4:] if len(part) >= SHORTEST]
+        self._hider = Hider([_plain(self.token), webhook, *parts])
+        self._line = Line(self.ref, self._clock, webhook or self.base_url, self._hider)
 
     async def check_connection(self) -> None:
         """Whether the token is good and the channel can be written to, as far as that shows without posting.
@@ -175,7 +181,7 @@ class Slack(CanaryBlock):
             )
         )
         place = Place.parse(f"{said.get('channel')}:{said.get('ts')}")
-        if place is None:
+        if place is None or self._hider.holds(str(place)):
             raise ProviderUnavailable(f"{self.ref}: Slack says ok, and not where the message stands", "look there")
         return place
 

@@ -25,6 +25,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 from slack_sdk.webhook.webhook_response import WebhookResponse
 
+from canary.blocks.hiding import Hider
 from canary.blocks.http import tls, within
 from canary.blocks.slack_wire import SlackRefusal, loopback
 from canary.errors import ProviderError, ProviderUnavailable
@@ -81,8 +82,8 @@ class Patience(AsyncRateLimitErrorRetryHandler):
 class Line:
     """How one block reaches Slack: `url` is the Web API's, or a webhook, and then secret. Holds nothing open."""
 
-    def __init__(self, ref: str, clock: Clock, url: str) -> None:
-        self._ref, self._clock, self._url = ref, clock, url
+    def __init__(self, ref: str, clock: Clock, url: str, hider: Hider) -> None:
+        self._ref, self._clock, self._url, self._hider = ref, clock, url, hider
         self._host = urlsplit(url).netloc
 
     async def api(self, token: str, ask: Asked) -> AsyncSlackResponse:
@@ -115,7 +116,7 @@ class Line:
         answer = await self._within_limits(talk)
         self._not_limited(answer.status_code, answer.headers)
         if answer.status_code != 200:
-            raise SlackRefusal(answer.body.strip())
+            raise self._refusal(answer.body.strip())
 
     def _how(self) -> dict[str, Any]:
         return {"ssl": tls(), "logger": MUTE, "retry_handlers": [Patience(self._clock)]}
@@ -147,11 +148,15 @@ class Line:
             if said.get("ok") is True and answer.status_code == 200:
                 return answer
             if said.get("ok") is False:
-                raise SlackRefusal(str(said.get("error", "")))
+                raise self._refusal(str(said.get("error", "")))
         raise ProviderUnavailable(
             f"{self._ref}: what {self._host} answers is none of Slack's Web API",
             f"check that the block's base_url is Slack's API; {LOOK}",
         )
+
+    def _refusal(self, word: str) -> SlackRefusal:
+        """Who stands in Slack's place can say the token, or the webhook's last word, for an error word."""
+        return SlackRefusal("" if self._hider.holds(word) else word)
 
     def _not_limited(self, status: int, headers: Mapping[str, Any]) -> None:
         if status == 429:

@@ -12,6 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, Respons
 from playwright.async_api import Error as BrowserError
 from playwright.async_api import TimeoutError as BrowserTimeout
 
+from canary.blocks.hiding import Hider, in_headers
 from canary.blocks.own_origin import own_headers
 from canary.plan.model import UiCheck
 from canary.plan.visits import Choose, Click, Fill, See, Step, Tick
@@ -27,7 +28,6 @@ QUIET_WITHIN = 1.0
 """Seconds that requests on their way at the end, such as a beacon, may still take."""
 SHOWN = 200
 """Characters of a page's own words that are repeated."""
-SECRET_LENGTH = 8
 ERRORS = 5
 """Errors that are repeated."""
 
@@ -42,9 +42,9 @@ class NoPage(Exception):
 
 @dataclass
 class Seen:
-    """What one visit has shown so far. `secrets` are never repeated."""
+    """What one visit has shown so far. What `hider` knows is never repeated."""
 
-    secrets: tuple[str, ...]
+    hider: Hider
     views: int = 0
     errors: list[str] = field(default_factory=list)
 
@@ -55,9 +55,7 @@ class Seen:
 
     def hide(self, text: str) -> str:
         """On one line, cut, every secret replaced by ***."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return " ".join(text.split())[:SHOWN]
+        return self.hider.shown(text, SHOWN)
 
 
 class Traffic:
@@ -92,7 +90,7 @@ async def visited(
 ) -> Visit:
     """The visit, by somebody new. `leave` is given the context to close."""
     began = clock.monotonic()
-    seen = Seen(_secrets(access))
+    seen = Seen(Hider(in_headers(access.headers)))
 
     def told(outcome: Look, detail: str) -> Visit:
         return Visit(outcome, seen.hide(detail), tuple(seen.errors), seen.views, clock.monotonic() - began)
@@ -231,9 +229,3 @@ def _why(error: BrowserError) -> str:
     """What Playwright's log says it waited for, if it says so."""
     found = re.findall(r"(?:element is not|did not find|.*intercepts pointer).*", error.message)
     return f" ({found[-1].strip(' -')})" if found else ""
-
-
-def _secrets(access: Access) -> tuple[str, ...]:
-    """Header values, and the token behind the word Bearer; the longest first. Short ones are names, such as green."""
-    values = {part for value in access.headers.values() for part in (value, value.rpartition(" ")[2])}
-    return tuple(sorted((value for value in values if len(value) >= SECRET_LENGTH), key=len, reverse=True))

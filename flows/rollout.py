@@ -26,6 +26,7 @@ from canary.rollout.history import History, begin_story
 from canary.rollout.people import read_state
 from canary.tasks import closing, phases
 from canary.tasks.board import Board
+from canary.tasks.foreign import kind_and_place
 from canary.tasks.reviews import schedule
 from canary.tasks.stores import opened
 from canary.tasks.watches import look_again
@@ -94,7 +95,7 @@ async def _run(seat: Seat) -> RunEnd:
         except (LeaseLost, JournalUnavailable):
             raise
         except Exception as error:
-            await conductor.roll_back("conductor", f"the conductor failed: {type(error).__name__}: {error}")
+            await conductor.roll_back("conductor", f"the conductor failed: {_why(error)}")
             end = None
         if end is None:
             return await roll_back(conductor)
@@ -140,7 +141,12 @@ async def _look_on(seat: Seat) -> None:
         await review_report(state.rollout, 0.0)
     except Exception as error:
         again = f"run the deployments review and watch by hand for {state.rollout}"
-        get_run_logger().error("not every look after full exposure is scheduled: %s; %s", error, again)
+        get_run_logger().error("not every look after full exposure is scheduled: %s; %s", _why(error), again)
+
+
+def _why(error: Exception) -> str:
+    """Our own words; of another library's error the kind and the place, since its words may quote a secret."""
+    return error.what if isinstance(error, CanaryError) else kind_and_place(error)
 
 
 def _task_of(phase: Phase) -> Any:

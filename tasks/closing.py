@@ -7,6 +7,7 @@ from prefect.runtime import task_run
 
 from canary.plan.model import Step
 from canary.rollout.conductor import Conductor
+from canary.tasks.foreign import own_words
 from canary.tasks.policy import POLICY
 
 
@@ -15,6 +16,7 @@ def _name() -> str:
 
 
 @task(name="closing", task_run_name=_name, **POLICY)
+@own_words
 async def step(conductor: Conductor, step: Step) -> bool:
     """Done, or given up and said so. False when the rollout is on its way back meanwhile."""
     state = await conductor.close(step)

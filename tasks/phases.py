@@ -14,6 +14,7 @@ from canary.rollout.conducting import Seat, pass_preflight
 from canary.rollout.conductor import Conductor
 from canary.rollout.preflight import Load
 from canary.rollout.state import State
+from canary.tasks.foreign import own_words
 from canary.tasks.policy import POLICY
 
 
@@ -41,12 +42,14 @@ def _record_of(parameters: dict[str, Any]) -> Any:
 
 
 @task(name="preflight", task_run_name=_name, **POLICY)
+@own_words
 async def preflight(seat: Seat, load: Load, opener: Opener) -> Adapters:
     """Credentials found and sealed, targets reachable, the release fixed. Raises Refused: nothing was touched."""
     return await pass_preflight(seat, load, opener)
 
 
 @task(name="approval", task_run_name=_name, **POLICY)
+@own_words
 async def approval(conductor: Conductor, phase: Phase) -> PhaseEnd:
     """Wait for the people whom the plan names; an abort or a breach meanwhile counts at once."""
     state = await conductor.await_approval(phase.name)
@@ -55,18 +58,21 @@ async def approval(conductor: Conductor, phase: Phase) -> PhaseEnd:
 
 
 @task(name="staging", task_run_name=_name, **POLICY)
+@own_words
 async def staging(conductor: Conductor, phase: Phase) -> PhaseEnd:
     """The candidate at exposure 0, reached by internal users alone, looked at until the phase's time is over."""
     return await _phase(conductor, phase)
 
 
 @task(name="canary", task_run_name=_name, **POLICY)
+@own_words
 async def canary(conductor: Conductor, phase: Phase) -> PhaseEnd:
     """Expose, verify, soak while judging. On a FAIL exposure 0 is sent before this returns."""
     return await _phase(conductor, phase)
 
 
 @task(name="full", task_run_name=_name, **POLICY)
+@own_words
 async def full(conductor: Conductor, phase: Phase) -> PhaseEnd:
     """Everybody on the candidate, seen on every target."""
     return await _phase(conductor, phase)

@@ -28,6 +28,7 @@ from canary.rollout.people import read_state
 from canary.rollout.posting import post_to_thread
 from canary.rollout.thread import line
 from canary.settings import Settings
+from canary.tasks.foreign import own_words
 from canary.tasks.later import run_later
 from canary.tasks.policy import POLICY
 
@@ -35,6 +36,7 @@ REVIEW_DEPLOYMENT = "review/review"
 
 
 @task(name="schedule review", task_run_name="schedule the review after {offset:.0f} s", **POLICY)
+@own_words
 async def schedule(rollout: str, offset: float, due: float) -> str:
     """One run per rollout and offset, however often this is asked. The run's id."""
     key = f"review:{rollout}:{offset:g}"
@@ -42,6 +44,7 @@ async def schedule(rollout: str, offset: float, due: float) -> str:
 
 
 @task(name="report", **POLICY)
+@own_words
 async def report(stores: Stores, rollout: str, offset: float) -> tuple[str, ...]:
     """The three lines that matter; the first time they are asked for at this offset, journaled, shown and told."""
     told = await read(stores.journal, rollout)

@@ -9,6 +9,7 @@ from canary.plan.model import Plan
 from canary.rollout.conducting import Stores, stored_plan
 from canary.rollout.people import read_state
 from canary.rollout.state import State
+from canary.tasks.foreign import own_words
 from canary.tasks.later import run_later
 from canary.tasks.policy import POLICY
 
@@ -47,6 +48,7 @@ def _watched(plan: Plan, state: State, now: float) -> bool:
 
 
 @task(name="schedule watch", task_run_name="schedule look {number} of the watch", **POLICY)
+@own_words
 async def schedule(rollout: str, number: int, due: float) -> str:
     """One run per rollout and number, however often this is asked. The run's id."""
     return await run_later(WATCH_DEPLOYMENT, due, f"watch:{rollout}:{number}", rollout=rollout, number=number)

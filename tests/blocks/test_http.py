@@ -181,7 +181,7 @@ async def test_no_httpx_exception_escapes(http: Http, error: Exception, monkeypa
     with pytest.raises(ProviderUnavailable) as raised:
         await http.ask("GET", "http://127.0.0.1:1/")
     assert SECRET not in str(raised.value)
-    assert raised.value.__suppress_context__
+    assert raised.value.__cause__ is raised.value.__context__ is None
 
 
 @pytest.mark.parametrize("value", ["line\nbreak-" + SECRET, "ümlaut-" + SECRET])

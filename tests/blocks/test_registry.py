@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from prefect.blocks.core import Block
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 from pydantic import SecretStr
@@ -198,6 +201,19 @@ async def test_to_prefect_and_back(server: None) -> None:
         await load_fields("envoy/nobody")
     await save("token/docflow-admin", {"value": "rotated"})
     assert await load_fields("token/docflow-admin") == {"value": "rotated"}
+
+
+async def test_a_document_made_in_the_ui_is_checked(server: None) -> None:
+    """Prefect's form takes any address: what is wrong is a credential's error that names the field, not the value."""
+    await save("flags/by-hand", {"url": "http://127.0.0.1:1", "token": "s3cret-flags"})
+    async with get_client() as client:
+        document = await client.read_block_document_by_name("by-hand", "flags")
+        wrong = {"url": "http://ann:s3cret-user@127.0.0.1:1/?key=s3cret-query", "token": "s3cret-flags"}
+        await client.update_block_document(document.id, BlockDocumentUpdate(data=wrong))
+    with pytest.raises(CredentialError, match="field url: write an http") as error:
+        await load_fields("flags/by-hand")
+    assert "s3cret" not in "".join(traceback.format_exception(error.value))
+    assert error.value.__cause__ is error.value.__context__ is None
 
 
 @pytest.mark.parametrize("ref", ["token", "token/", "token/A b", "token/a/b"])

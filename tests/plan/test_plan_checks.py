@@ -59,8 +59,14 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"audit": {"x": {"signal": "errors", "shows": "p95", "in": "ms"}}}, "audit.x.shows: errors is a counter; valid values: share"),
     ({"audit": {"x": {"signal": "errors", "shows": "share", "in": "ms"}}}, "audit.x.in: share is told in percent"),
     ({"audit": {"x": {"signal": "latency", "shows": "p95", "in": "percent"}}}, "audit.x.in: p95 is told in ms or s"),
-    ({"announce": {"says": "live", "feedback": "forms.test"}}, "announce.feedback: 'forms.test' is no web address"),
+    ({"announce": {"says": "live", "feedback": "forms.test"}}, "announce.feedback: must be a web address without user"),
     ({"announce": {"says": "live", "feedback": "https://f.test", "to": ["token/x"]}}, "announce.to[0]: kind token is a token block, not a notifier block"),
+    ({"announce": {"says": "live", "feedback": "https://f.test/?a=1&api_key=x"}}, "announce.feedback: the parameter 'api_key' looks like a secret"),
+    ({"announce": {"says": "live", "feedback": "https://f.test", "links": {"Notes": "https://f.test/#access_token=x"}}}, "announce.links.Notes: the parameter 'access_token' looks like a secret"),
+    ({"checklist": [{"item": "notes", "evidence": {"url": "https://f.test/?X-Amz-Signature=x"}}]}, "checklist[0].evidence.url: the parameter 'X-Amz-Signature' looks like a secret"),
+    ({"phases.0.checks.0.get": "/orders?token=x"}, "phases[0].checks[0].get: the parameter 'token' looks like a secret, and a plan is stored and shown in clear"),
+    ({"phases.0.checks.1.path": "/metrics?auth="}, "phases[0].checks[1].path: the parameter 'auth' looks like a secret"),
+    ({"phases.0.checks.0": {"name": "cart", "open": "/cart?sessionId=x", "expect": [{"see": "#cart"}]}}, "phases[0].checks[0].open: the parameter 'sessionId' looks like a secret"),
     ({"watch": {"for": "5m", "every": "10m"}}, "watch.every: longer than the watch itself: it would never look"),
     ({"phases.0.checks.1.name": "home"}, "phases[0].checks[1].name: two checks are called 'home'"),
     ({"phases.0.checks.0": {"name": "x"}}, "phases[0].checks[0]: a check has one of get (a path), metrics (a list of metric names) and open (a page)"),
@@ -198,3 +204,33 @@ def test_the_order_of_exposure_is_the_order_of_the_file(plan_file: Write) -> Non
     web_last = {"targets.web": SECOND, "mixed_versions": "ok"}
     loaded = load_plan(plan_file(web_last))
     assert list(loaded.plan.targets) == ["api", "flags", "web"] == list(json.loads(loaded.body)["targets"])
+
+
+ADDRESSES = {
+    "a check's path": lambda address: {"phases.0.checks.0.get": address},
+    "a metrics path": lambda address: {"phases.0.checks.1.path": address},
+    "a page": lambda address: {
+        "phases.0.checks.0": {"name": "cart", "open": address, "expect": [{"see": "#cart"}], "target": "api"}
+    },
+    "evidence": lambda address: {"checklist": [{"item": "notes", "evidence": {"url": address}}]},
+    "a link": lambda address: {"announce": {"says": "live", "feedback": "https://f.test", "links": {"Notes": address}}},
+    "feedback": lambda address: {"announce": {"says": "live", "feedback": address}},
+    "a source": lambda address: {"sources": {"survey": {"url": address, "field": "score"}}},
+}
+
+
+@pytest.mark.parametrize("place", ADDRESSES)
+@pytest.mark.parametrize(
+    "start", ["https://ann:{}@f.test/x", "https://f.test/x?api_key={}", "https://f.test/x?a=1&token={}#b", "/x?pwd={}"]
+)
+def test_an_address_with_a_secret_is_refused_and_not_repeated(plan_file: Write, place: str, start: str) -> None:
+    """A plan is stored and shown in clear: whoever writes a password into a URL of it is told so, without it."""
+    found = problems(plan_file(ADDRESSES[place](start.format("s3cret-word"))))
+    assert found
+    assert "s3cret" not in "\n".join(found)
+
+
+@pytest.mark.parametrize("query", ["aiType=invoice", "sort_key=name", "page=2&keyword=a", "passed=1", "author=ann"])
+def test_an_ordinary_query_is_no_secret(plan_file: Write, query: str) -> None:
+    """Parameters that only sound like one are let through."""
+    assert problems(plan_file({"phases.0.checks.0.get": f"/orders?{query}"})) == []

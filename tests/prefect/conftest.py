@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -169,11 +169,10 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield opened
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+@asynccontextmanager
+async def everything_up(home: Path, more: Mapping[str, str]) -> AsyncIterator[Place]:
     """`canary up`, ended by Ctrl-C as a person ends it. It dies with the tests, should they be killed."""
-    home = tmp_path_factory.mktemp("up")
-    with patch.dict(os.environ, environment(home), clear=True):
+    with patch.dict(os.environ, {**environment(home), **more}, clear=True):
         child = await spawn("up", [str(BIN / "canary"), "up", "--json"], home, talks=True, session=True)
     assert child.process.stdout is not None
     try:
@@ -181,12 +180,25 @@ async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
         assert told, (home / "up.log").read_text()
         ui = json.loads(told)["ui"]
         async with client() as http:
-            yield Place(ui, environment(home, ui), http)
+            yield Place(ui, {**environment(home, ui), **more}, http)
         child.process.send_signal(signal.SIGINT)
         code = await asyncio.wait_for(child.process.wait(), SLOW)
         assert code == 0, (home / "up.log").read_text()
     finally:
         await child.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """Everything, with nothing set but a home."""
+    async with everything_up(tmp_path_factory.mktemp("up"), {}) as place:
+        yield place
+
+
+@pytest.fixture(scope="session")
+def bring_up() -> Callable[[Path, Mapping[str, str]], AbstractAsyncContextManager[Place]]:
+    """Everything, in a home and with settings of the test's own."""
+    return everything_up
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

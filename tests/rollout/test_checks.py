@@ -97,7 +97,7 @@ async def test_an_absent_metric_is_named(candidate: Candidate) -> None:
     ("answer", "said"),
     [
         (Response(503, {}, ""), "GET /metrics answered 503"),
-        (Response(200, {}, "<html>not metrics {</html>"), "not a Prometheus exposition"),
+        (Response(200, {}, "<html>not metrics {</html>"), "what it answers is no Prometheus exposition"),
         (None, "no answer"),
     ],
 )

@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from cryptography.fernet import Fernet
 
 from canary.errors import CanaryError
+from canary.journal.files import make_once
 from canary.sandbox.children import Child, spawn
 from canary.sandbox.control import Sandbox
 from canary.sandbox.sockets import port_of, reserve
+from canary.settings import Settings
 
 SERVED_LAST = 5
 """Niceness of Prefect's parts: they must not make the service under judgement look slow."""
+_KEY = "PREFECT_SERVER_ENCRYPTION_KEY"
 READY_WITHIN = 120.0
 """Seconds for Prefect's server on a slow machine; 7–19 s are usual."""
 
@@ -42,7 +46,8 @@ async def prefect_server(home: Path) -> AsyncIterator[str]:
     app = "prefect.server.api.server:create_app"
     where = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning", "--timeout-keep-alive", "5"]
     argv = [sys.executable, "-m", "uvicorn", "--factory", app, *where]
-    server = await spawn("prefect-server", argv, folder, session=True, nice=SERVED_LAST)
+    key = _key_of_blocks(home, folder)
+    server = await spawn("prefect-server", argv, folder, session=True, nice=SERVED_LAST, env=key)
     try:
         await _until_ready(server, f"http://127.0.0.1:{port}/api/health", folder)
         yield f"http://127.0.0.1:{port}"
@@ -67,6 +72,22 @@ def _folder(home: Path) -> Path:
     folder = home / "prefect"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def _key_of_blocks(home: Path, folder: Path) -> Mapping[str, str]:
+    """For the server alone: without it Prefect keeps the key to its blocks in the database that holds them.
+
+    Nothing for a database that has been used so: its blocks could not be read any more.
+    """
+    file = Settings.from_env(os.environ, home).keys / "prefect.key"
+    if _KEY in os.environ or ((folder / "prefect.db").exists() and not file.exists()):
+        return {}
+    make_once(file, _fill)
+    return {_KEY: file.read_text("ascii")}
+
+
+def _fill(draft: Path) -> None:
+    draft.write_bytes(Fernet.generate_key())
 
 
 def _environment(folder: Path, port: int) -> Mapping[str, str]:

@@ -17,7 +17,8 @@ QUANTILES: dict[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 def _web(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/@]+(/[^\s]*)?", value):
-        raise ValueError(f"{value!r} is no web address; such as https://docs.example.com/phase-1")
+        # Without the value: where a user stands in it, a password may.
+        raise ValueError("must be a web address without user, such as https://docs.example.com/phase-1")
     return value
 
 

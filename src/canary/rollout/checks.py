@@ -153,6 +153,8 @@ def totals(text: str, names: tuple[str, ...]) -> dict[str, float]:
                 if sample.name in wanted:
                     name = wanted[sample.name]
                     found[name] = found.get(name, 0.0) + sample.value
-    except ValueError as error:
-        raise ProviderError(f"not a Prometheus exposition: {error}") from None
-    return found
+        return found
+    except ValueError:
+        # Not the parser's words: they quote the answer, and an application can repeat the headers it was sent.
+        why = "what it answers is no Prometheus exposition"
+    raise ProviderError(why)

@@ -7,11 +7,12 @@ import contextlib
 import ctypes
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from canary.errors import BadUsage
+from canary.ports import NOTHING
 
 _PR_SET_PDEATHSIG = 1
 _GRACE_SECONDS = 3.0
@@ -52,12 +53,19 @@ class Child:
 
 
 async def spawn(
-    name: str, argv: Sequence[str], folder: Path, *, talks: bool = False, session: bool = False, nice: int = 0
+    name: str,
+    argv: Sequence[str],
+    folder: Path,
+    *,
+    talks: bool = False,
+    session: bool = False,
+    nice: int = 0,
+    env: Mapping[str, str] = NOTHING,
 ) -> Child:
     """Start a child; `talks` gives it pipes for standard input and output. Logs to `<folder>/<name>.log`.
 
     `session` keeps a terminal's Ctrl-C from it: the parent decides when it ends. `nice` is added to its niceness;
-    a negative one is granted to root alone and otherwise left out.
+    a negative one is granted to root alone and otherwise left out. `env` is added to this process's environment.
     """
     pipe = asyncio.subprocess.PIPE if talks else asyncio.subprocess.DEVNULL
     with (folder / f"{name}.log").open("ab") as log:
@@ -67,6 +75,7 @@ async def spawn(
             stdout=pipe,
             stderr=log,
             cwd=folder,
+            env={**os.environ, **env},
             start_new_session=session,
             preexec_fn=_die_with(os.getpid(), nice),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from canary.plan.checks.addresses import addresses
 from canary.plan.checks.closing import closing
 from canary.plan.checks.phases import phases
 from canary.plan.checks.references import references
@@ -27,6 +28,7 @@ _CHECKS: tuple[Callable[[Plan], Iterator[Problem]], ...] = (
     rules,
     closing,
     watching,
+    addresses,
 )
 
 

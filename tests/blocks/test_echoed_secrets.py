@@ -1,0 +1,359 @@
+"""Platforms that repeat a block's own secrets, anywhere in their answer and in any form: nobody is told them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import html
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from aiohttp import web
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from canary.blocks.exposition import samples
+from canary.blocks.hiding import Hider
+from canary.blocks.probe import HttpProbe
+from canary.blocks.registry import open_block
+from canary.errors import CanaryError, CredentialError, ProviderUnavailable
+from canary.plan.model import HttpCheck, MetricsCheck
+from canary.ports import Access, Release
+from canary.rollout.checks import Checks
+from canary.testing.clock import FakeClock
+from canary.testing.fakes import FakeBrowser
+from canary.testing.leaks import told
+from canary.testing.metrics import ARMS, SIGNALS
+
+RELEASE = Release('{"phase1_enabled":true}', '{"phase1_enabled":false}')
+MANY = settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+Verb = Callable[[], Awaitable[object]]
+Fields = Callable[[str, str], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """fields: (address, secret) → plain values. paths: of what is sent; shows: whether results are journaled, too."""
+
+    ref: str
+    fields: Fields
+    verbs: Callable[[Any], list[Verb]]
+    alphabet: str = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "*")
+
+
+def _target(block: Any) -> list[Verb]:
+    return [
+        block.check_connection,
+        block.observe,
+        lambda: block.prepare(RELEASE),
+        lambda: block.expose(RELEASE, 0.1, 1),
+        lambda: block.expose(RELEASE, 0.0, 1),
+        lambda: block.verify(RELEASE, 0.0),
+    ]
+
+
+def _metrics(block: Any) -> list[Verb]:
+    return [block.check_connection, lambda: block.read(SIGNALS, ARMS, 0.0, 15.0)]
+
+
+def _notifier(block: Any) -> list[Verb]:
+    return [block.check_connection, lambda: block.post("r-1", "hello"), lambda: block.page("i-1", "wake up")]
+
+
+def _envoy(url: str, secret: str) -> dict[str, Any]:
+    colours = {"blue": "api_blue", "green": "api_green"}
+    tokens = {"admin_token": secret, "internal_token": secret[::-1]}
+    urls = {"router_url": url, "admin_url": f"{url}/admin", "deploy_url": f"{url}/admin/deploy"}
+    return {**urls, **tokens, "runtime_prefix": "routing.api", "clusters": colours, "ready_within": 0.1}
+
+
+WORD = "".join(chr(code) for code in range(0x61, 0x7B)) + "0123456789_"
+KINDS = (
+    Kind("envoy/x", _envoy, _target),
+    Kind("flags/x", lambda url, s: {"url": url, "token": s}, _target),
+    Kind("scraper/x", lambda url, s: {"urls": [f"{url}/metrics"], "bearer": s}, _metrics),
+    Kind("prometheus/bearer", lambda url, s: {"url": url, "bearer": s}, _metrics),
+    Kind("prometheus/basic", lambda url, s: {"url": url, "username": "ann", "password": s}, _metrics),
+    Kind(
+        "slack/bot",
+        lambda url, s: {"base_url": f"{url}/api", "token": s, "channel": "C024BE91L", "oncall": ["U024BE91L"]},
+        _notifier,
+    ),
+    Kind("slack/hook", lambda url, s: {"webhook_url": f"{url}/services/T0/B0/{s}"}, _notifier, WORD),
+)
+ALL = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.ref)
+
+
+def test_every_kind_that_sends_a_secret_is_here() -> None:
+    """Of the blocks that have a secret field only the token has no verb of its own: checks send it."""
+    from canary.blocks.registry import BLOCKS
+
+    secret = {kind for kind, cls in BLOCKS.items() if cls.model_json_schema()["secret_fields"]}
+    assert secret == {kind.ref.partition("/")[0] for kind in KINDS} | {"token"}
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "bearer": lambda s: f"Authorization: Bearer {s}",
+    "json": lambda s: json.dumps({"sent": {"authorization": s}}),
+    "json in json": lambda s: json.dumps({"why": json.dumps({"token": s})}),
+    "unicode escapes": lambda s: '{"a": "' + "".join(f"\\u{ord(c):04X}" for c in s) + '"}',
+    "html": html.escape,
+    "entities": lambda s: "".join(f"&#{ord(c)};" for c in s),
+    "url": lambda s: "/login?next=" + quote(s, safe=""),
+    "url twice": lambda s: quote(quote(s, safe=""), safe=""),
+    "base64": lambda s: base64.b64encode(s.encode()).decode(),
+    "base64 inside": lambda s: base64.b64encode(f"Bearer {s}!".encode()).decode(),
+    "basic": lambda s: base64.b64encode(f"ann:{s}".encode()).decode(),
+    "base64url": lambda s: base64.urlsafe_b64encode(f"x:{s}".encode()).decode(),
+    "repr": lambda s: repr(s.encode()),
+}
+PLACES: dict[str, Callable[[str], str]] = {
+    "alone": str,
+    "page": lambda s: f"<html>\n<h1>no</h1>{s}</html>",
+    "far behind": lambda s: "x" * 270 + s + "x" * 70,
+    "behind spaces": lambda s: " " * 5000 + s,
+    "message": lambda s: json.dumps({"message": f"no such token {s}"}),
+    "error": lambda s: json.dumps({"error": {"message": s}}),
+    "version": lambda s: json.dumps({"version": s}),
+    "flags": lambda s: json.dumps({"phase1_enabled": True, s: False}),
+    "missing flags": lambda s: json.dumps({s: False}),
+    "slack refuses": lambda s: json.dumps({"ok": False, "error": s}),
+    "slack says where": lambda s: json.dumps({"ok": True, "channel": f"C{s}", "ts": f"1.{s}"}),
+    "runtime": lambda s: json.dumps({"entries": {"routing.api.api_blue": {"final_value": s}}}),
+    "warnings": lambda s: json.dumps({"status": "success", "warnings": [s], "data": {"result": []}}),
+    "series": lambda s: json.dumps({"data": {"result": [{"metric": {"__name__": s}, "values": [[s, s]]}]}}),
+    "metrics": lambda s: f'http_requests_total{{version="2.1.0",token="{s}"}} {s}\n',
+    "a metric's line": lambda s: f"http_requests_total {s} {s} {s}\n",
+}
+
+
+@dataclass(frozen=True)
+class Echo:
+    """How the secret comes back: with which status, in which form, and in how many pieces."""
+
+    status: int
+    form: str
+    pieces: int
+    in_headers: bool = False
+
+    def answer(self, place: str, secrets: Iterable[str]) -> list[bytes]:
+        """The pieces of a whole HTTP answer."""
+        said = " ".join(FORMS[self.form](secret) for secret in secrets)
+        body = PLACES[place](said).encode()
+        one_line = quote(said, safe="!#$&'()+,-./:;=?@[]_~")
+        shown = f"X-Sent: {one_line}\r\nLocation: /{one_line}\r\nWWW-Authenticate: {one_line}\r\n"
+        head = f"HTTP/1.1 {self.status} {one_line if self.in_headers else 'Said'}\r\nConnection: close\r\n"
+        head += f"{shown if self.in_headers else ''}Content-Length: {len(body)}\r\n\r\n"
+        size = max(1, -(-len(body) // self.pieces))
+        return [head.encode(), *(body[at : at + size] for at in range(0, len(body), size))]
+
+
+def echoes() -> st.SearchStrategy[Echo]:
+    return st.builds(
+        Echo,
+        status=st.sampled_from([200, 200, 302, 400, 401, 403, 404, 429, 500, 503]),
+        form=st.sampled_from(sorted(FORMS)),
+        pieces=st.integers(1, 4),
+        in_headers=st.booleans(),
+    )
+
+
+@dataclass
+class Echoing:
+    """A server that says the same to everybody."""
+
+    url: str
+    pieces: list[bytes]
+
+
+@asynccontextmanager
+async def _echoing() -> AsyncIterator[Echoing]:
+    server = Echoing("", [])
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            for piece in server.pieces:
+                writer.write(piece)
+                await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(speak, "127.0.0.1", 0)
+    async with listening:
+        server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        yield server
+
+
+def words_of(error: BaseException) -> str:
+    """All that can be read of an error and of what is behind it, whether a traceback would show that or not."""
+    words, links = [], [error]
+    while links:
+        link = links.pop()
+        words += [str(link), repr(link), repr(link.args), repr(vars(link)), *getattr(link, "__notes__", ())]
+        links += [behind for behind in (link.__cause__, link.__context__) if behind]
+        links += getattr(link, "exceptions", ())
+    return "\n".join(words)
+
+
+async def _said(verbs: Iterable[Verb]) -> str:
+    """What comes of the verbs, and their errors."""
+    words = []
+    for verb in verbs:
+        try:
+            words.append(repr(await verb()))
+        except CanaryError as error:
+            words.append(words_of(error))
+    return "\n".join(words)
+
+
+class ShortWaits(FakeClock):
+    """Waits are over at once: what is asked is a real server."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.stand_still(seconds)
+
+
+async def _told_by(kind: Kind, secret: str, echo: Echo) -> dict[str, str]:
+    """Place of the secret in the answers → all that the adapter says then."""
+    sent, said = (secret, secret[::-1]) if kind.ref.startswith("envoy") else (secret,), {}
+    async with _echoing() as server:
+        block: Any = open_block(kind.ref, kind.fields(server.url, secret), ShortWaits())
+        for place in PLACES:
+            server.pieces = echo.answer(place, sent)
+            said[place] = f"{block!r} {await _said(kind.verbs(block))}"
+        await block.close()
+    return said
+
+
+@ALL
+@given(data=st.data(), echo=echoes())
+@MANY
+def test_no_adapter_tells_its_secrets(kind: Kind, data: st.DataObject, echo: Echo) -> None:
+    """Neither a result nor an error, nor anything behind the error, has the secret that a platform has repeated."""
+    secret = data.draw(st.text(kind.alphabet, min_size=12, max_size=40))
+    for place, said in asyncio.run(_told_by(kind, secret, echo)).items():
+        assert told([secret, secret[::-1]], said) == [], place
+
+
+@given(secret=st.text(KINDS[0].alphabet, min_size=12, max_size=40), echo=echoes())
+@example(secret="pr0be-\\t0ken", echo=Echo(302, "plain", 1, in_headers=True))
+@MANY
+def test_no_check_tells_its_token(secret: str, echo: Echo) -> None:
+    """What checks observe is journaled, whatever the candidate does with the token and the internal header."""
+
+    for place, said in asyncio.run(_observed(secret, echo)).items():
+        assert told([secret], said) == [], place
+
+
+async def _observed(secret: str, echo: Echo) -> dict[str, str]:
+    """Place of the secret in the answers → what two rounds of checks observe, and the probe's own error."""
+    said, probe = {}, HttpProbe()
+    asked = (
+        HttpCheck(name="queue", get="/queue", bearer="token/x"),
+        MetricsCheck(name="metrics", metrics=("http_requests_total",)),
+    )
+    bearers = {"token/x": {"Authorization": f"Bearer {secret}"}}
+    async with _echoing() as server:
+        access = Access(server.url, {"x-canary-internal": secret})
+        checks = Checks(FakeClock(), probe, FakeBrowser(), access, {}, bearers, (), 15.0)
+        for place in PLACES:
+            server.pieces = echo.answer(place, [secret])
+            rounds = [await checks.round(asked), await checks.round(asked)]
+            said[place] = f"{rounds} {await _said([lambda: _error(probe, access)])}"
+        await probe.close()
+    return said
+
+
+async def _error(probe: HttpProbe, access: Access) -> None:
+    """Its answer is what a check looks at; only its errors are told."""
+    await probe.get(access.url, access.headers)
+
+
+@ALL
+@given(data=st.data())
+@settings(max_examples=25)
+def test_no_refused_field_is_quoted(kind: Kind, data: st.DataObject) -> None:
+    """A secret that stands where it does not belong, or is none, is not in the error that says so."""
+    secret = data.draw(st.text(kind.alphabet, min_size=12, max_size=40))
+    good = kind.fields("http://127.0.0.1:1", secret)
+    name = data.draw(st.sampled_from(sorted(good)))
+    as_url = f"https://ann:{quote(secret, safe='')}@127.0.0.1/?key={quote(secret, safe='')}"
+    wrong = data.draw(st.sampled_from([f"two {secret}", [secret, 1], {"a": secret}, as_url, f"{secret}\n"]))
+    said = _made(kind.ref, {**good, name: wrong})
+    # Some field takes it, and is no secret one: a user's name, say.
+    assert told([secret], said) == [] or name in ("username", "clusters")
+
+
+def _made(ref: str, fields: dict[str, Any]) -> str:
+    """The block in words, or the error about it."""
+    try:
+        return repr(open_block(ref, fields))
+    except CredentialError as error:
+        return words_of(error)
+
+
+@given(
+    secret=st.text(KINDS[0].alphabet, min_size=12, max_size=40),
+    form=st.sampled_from(sorted(FORMS)),
+    around=st.tuples(st.text(max_size=20), st.text(max_size=20)),
+)
+def test_a_hider_leaves_nothing(secret: str, form: str, around: tuple[str, str]) -> None:
+    """Of every form of the secret nothing is left, wherever it stands; a text without it stays as it is."""
+    hider, text = Hider([secret]), FORMS[form](secret).join(around)
+    assert hider.holds(text)
+    assert told([secret], hider.hide(text)) == []
+    assert hider.hide("the flag service answers 503") == "the flag service answers 503"
+
+
+@pytest.mark.parametrize("text", ["\\" * 200_000, "%25" * 100_000, "&amp;" * 100_000, "x" * 1_000_000, " " * 1_000_000])
+def test_a_long_answer_is_looked_through_at_once(text: str) -> None:
+    """An answer made to keep us busy does not: a conductor that hides a secret for seconds loses its lease."""
+    loop = asyncio.new_event_loop()
+    try:
+        before = loop.time()
+        Hider(["a-secret-of-some-length\\%&"]).shown(text, 300)
+        assert loop.time() - before < 2.0
+    finally:
+        loop.close()
+
+
+def test_a_secret_that_is_cut_off_is_not_shown() -> None:
+    """Where a long answer is cut to be looked through, the first half of a secret may stand."""
+    secret = "a-secret-of-some-length"
+    text = (secret + " ") * 10_000
+    assert secret[:6] not in Hider([secret]).shown(text, 10**6)
+
+
+def test_what_is_no_line_of_metrics_is_not_quoted() -> None:
+    """Cut to its first characters it could end in half a token, which nobody would know for one."""
+    with pytest.raises(ValueError, match=r"^line 2 is none of metrics$"):
+        samples(
+            "http_requests_total 1\n<p>Authorization: Bearer a-secret-of-some-length</p>\n", ["http_requests_total"]
+        )
+
+
+async def test_where_a_server_leads_is_not_told(serve: Any) -> None:
+    """A redirect's path can hold the header that was sent: an error on the way names what was asked first."""
+    secret = "a-secret-of-some-length"
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path == "/queue":
+            return web.Response(status=302, headers={"Location": f"/login/{secret}"})
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    probe, url = HttpProbe(), await serve(handle)
+    with pytest.raises(ProviderUnavailable, match=r"GET \S+/queue: no usable answer") as error:
+        await probe.get(f"{url}/queue", {"x-canary-internal": secret})
+    assert told([secret], words_of(error.value)) == []
+    await probe.close()
