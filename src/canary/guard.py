@@ -15,7 +15,6 @@ from canary.rollout.events import Cause
 from canary.rollout.people import read_state
 from canary.rollout.record import Listener
 from canary.rollout.reviving import Reviver, Runs
-from canary.rollout.state import State
 from canary.rollout.unbegun import Unbegun
 
 EXPIRED_FOR = 5.0
@@ -68,7 +67,7 @@ class Guard:
             locks = await self.stores.journal.locks()
             await self._unbegun.end()
         except JournalUnavailable:
-            await self._alarm.silent()
+            await self._alarm.silent("read")
             return ()
         await self._alarm.heard(locks)
         self.looked_at = self.stores.clock.now()
@@ -77,10 +76,14 @@ class Guard:
     async def _recover(self, lock: Lock) -> bool:
         self._busy.add(lock.rollout)
         try:
-            state = await read_state(self.stores.journal, lock.rollout)
-            if state.release and not state.ended:
-                return await self._go_on(state, lock)
-            await self._close(lock)
+            if await self._another_may_come(lock):
+                return False
+            await self._finish(lock)
+            self._alarm.answered("write")
+        except JournalUnavailable:
+            # It answers what is read of it, or the lock would not have been found.
+            await self._alarm.silent("write")
+            return False
         except Exception:
             # Somebody else was faster, or something does not answer, or one journal is broken: the next look finds
             # what is left, and no single rollout may end the guard of the others.
@@ -89,18 +92,17 @@ class Guard:
             self._busy.discard(lock.rollout)
         return True
 
-    async def _go_on(self, state: State, lock: Lock) -> bool:
-        """False while another conductor may come."""
-        if self._reviver and await self._reviver.may_come(state, lock):
-            return False
+    async def _another_may_come(self, lock: Lock) -> bool:
         state = await read_state(self.stores.journal, lock.rollout)
-        if state.at_full:
-            await self._close(lock)
-        else:
-            await self._bring_back(state, lock)
-        return True
+        begun = state.release and not state.ended
+        return bool(begun and self._reviver and await self._reviver.may_come(state, lock))
 
-    async def _bring_back(self, state: State, lock: Lock) -> None:
+    async def _finish(self, lock: Lock) -> None:
+        """Takes the dead conductor's place."""
+        state = await read_state(self.stores.journal, lock.rollout)
+        if not state.release or state.ended or state.at_full:
+            await self._close(lock)
+            return
         cause: Cause = "abort" if state.stop else "guard"
         reason = f"conductor {lock.holder} is gone: its lease expired"
         if state.stop:

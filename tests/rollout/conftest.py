@@ -67,13 +67,14 @@ PLAN: dict[str, Any] = {
 
 
 class FlakyJournal(MemoryJournal):
-    """A journal that can be away, or do what it was asked and lose the answer."""
+    """A journal that can be away, full (it is read, and takes no line), or do what it was asked and lose the answer."""
 
     away: bool = False
+    full: bool = False
     lose_answers: int = 0
 
-    def _asked(self) -> None:
-        if self.away:
+    def _asked(self, writes: bool = True) -> None:
+        if self.away or (writes and self.full):
             raise JournalUnavailable("the journal is away")
 
     async def append(
@@ -87,7 +88,7 @@ class FlakyJournal(MemoryJournal):
         return done
 
     async def read(self, rollout: str, after: int = 0) -> Sequence[Entry]:
-        self._asked()
+        self._asked(writes=False)
         return await super().read(rollout, after)
 
     async def take(self, service: str, rollout: str, holder: str, now: float, lease: float) -> Lock:
@@ -107,7 +108,7 @@ class FlakyJournal(MemoryJournal):
         await super().release(lock)
 
     async def locks(self) -> Sequence[Lock]:
-        self._asked()
+        self._asked(writes=False)
         return await super().locks()
 
 

@@ -13,6 +13,7 @@ from canary.guard import Guard
 from canary.rollout import events as e
 from canary.rollout.adapters import open_adapters
 from canary.rollout.conducting import conducting, taking
+from canary.rollout.record import SILENT_AFTER
 
 HALF = {
     "name": "half",
@@ -251,4 +252,45 @@ async def test_an_unreachable_candidate_is_looked_at_again(world: Any, ended: An
     for platform in world.platforms.values():
         platform.unreachable = False
     await world.approve("owner", "lead")
+    assert (await ended(task)).ended.outcome == "promoted"
+
+
+# --- a full disk --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_a_journal_that_is_read_and_takes_no_line_is_silent(world: Any, person: Any, held: bool) -> None:
+    """The disk under it is full: users are lowered 10 s after the first line, or renewal, that it did not take."""
+    task = world.start()
+    await world.in_canary()
+    if held:
+        await world.says(e.HoldAsked(**person()))
+        world.metrics.fails = "away as well"
+        await world.clock.sleep(40)
+    world.journal.full = True
+    await world.clock.sleep(SILENT_AFTER + 16)
+    assert world.shares() == [0.0, 0.0]
+    lowered = min(sent.at for sent in world.platforms["web"].sent if sent.share == 0)
+    assert lowered < (await world.journal.locks())[0].lease_until
+    assert "r1:journal" in [incident for incident, _ in world.oncall.pages]
+    await die(world, task)
+
+
+async def test_a_full_disk_at_full_exposure_is_waited_for(world: Any, ended: Any) -> None:
+    """Everybody stays; once there is room again the rollout ends as promoted, by the same conductor."""
+    append = world.journal.append
+
+    async def last(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
+        done = await append(rollout, after, entries, fence)
+        world.journal.full = any(x.type == "phase_passed" and x.data["phase"] == "full" for x in entries)
+        return done
+
+    world.journal.append = last
+    task = world.start()
+    await world.approve("owner", "lead")
+    while not world.journal.full:
+        await world.clock.sleep(1)
+    await world.clock.sleep(13)
+    assert world.shares() == [1.0, 1.0]
+    world.journal.append, world.journal.full = append, False
     assert (await ended(task)).ended.outcome == "promoted"

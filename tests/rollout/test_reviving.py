@@ -274,3 +274,16 @@ async def test_where_nothing_is_under_way_nobody_is_woken(world: Any, ended: Any
         world.journal.away = True
         await world.clock.sleep(60)
     assert told(world) == []
+
+
+async def test_a_full_journal_is_paged_by_the_guard(world: Any) -> None:
+    """It is read, and takes no line: the dead conductor is seen, nobody can take its place, and somebody is woken."""
+    await killed_in_canary(world)
+    world.journal.full = True
+    async with guarding(world, FakeRuns(world)):
+        await world.clock.sleep(GONE + 8)
+        assert told(world) == []
+        await world.clock.sleep(8)
+        assert told(world) == ["r1:guard-journal"]
+        world.journal.full = False
+        assert (await world.until(lambda s: s.ended is not None, 90)).ended.outcome == "rolled_back"

@@ -16,6 +16,7 @@ from canary.rollout.events import Event
 from canary.rollout.pager import PAGE_AGAIN_AFTER
 from canary.rollout.people import read_state
 from canary.rollout.record import SILENT_AFTER
+from canary.rollout.silence import Asked, Silence
 
 
 class Alarm:
@@ -25,12 +26,12 @@ class Alarm:
         self.stores = stores
         self.opener = opener
         self._under_way: dict[str, Mapping[str, Notifier]] = {}
-        self._silent_since: float | None = None
+        self._silence = Silence(stores.clock)
         self._paged_at = float("-inf")
 
     async def heard(self, locks: Sequence[Lock]) -> None:
         """The journal answered: who would have to be woken is remembered, from preflight on. Raises nothing."""
-        self._silent_since, self._paged_at = None, float("-inf")
+        self.answered("read")
         rollouts = {lock.rollout for lock in locks}
         for rollout in self._under_way.keys() - rollouts:
             await asyncio.gather(*(route.close() for route in self._under_way.pop(rollout).values()))
@@ -39,14 +40,20 @@ class Alarm:
             with contextlib.suppress(Exception):
                 self._under_way[rollout] = await self._routes(rollout)
 
-    async def silent(self) -> None:
+    def answered(self, asked: Asked) -> None:
+        """The next silence is counted, and paged, anew."""
+        self._silence.ends(asked)
+        if not self._silence.seconds:
+            self._paged_at = float("-inf")
+
+    async def silent(self, asked: Asked) -> None:
         """It did not answer: after 10 s of that page for every rollout under way, and again every 5 min."""
         now = self.stores.clock.monotonic()
-        self._silent_since = now if self._silent_since is None else self._silent_since
-        if now - self._silent_since < SILENT_AFTER or now - self._paged_at < PAGE_AGAIN_AFTER:
+        self._silence.goes_on(asked, now)
+        for_seconds = self._silence.seconds
+        if for_seconds < SILENT_AFTER or now - self._paged_at < PAGE_AGAIN_AFTER:
             return
         self._paged_at = now
-        for_seconds = now - self._silent_since
         await asyncio.gather(*(self._page(name, for_seconds) for name in self._under_way))
 
     async def _routes(self, rollout: str) -> Mapping[str, Notifier]:

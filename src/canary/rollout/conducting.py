@@ -113,7 +113,7 @@ async def taking(stores: Stores, rollout: str, listeners: Sequence[Listener] = (
     plan = parse_plan((await stored_plan(stores.journal, state.plan_hash)).body)
     lease = await Lease.take(stores.journal, stores.clock, state.service, rollout, holder())
     record = Record(stores.journal, stores.clock, rollout, stores.spool)
-    record.lock = lease.lock
+    record.lock, lease.silence = lease.lock, record.silence
     record.listeners.extend(listeners)
     keeping = asyncio.create_task(lease.keep())
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from canary.errors import JournalUnavailable, LeaseLost
 from canary.ports import Clock, Journal, Lock
+from canary.rollout.silence import Silence
 from canary.rollout.waiting import PROVIDER_TIMEOUT
 
 LEASE = 20.0
@@ -24,6 +25,7 @@ class Lease:
         self.lock = lock
         self.ends = ends
         self.taken = clock.monotonic()
+        self.silence = Silence(clock)
         self.lost = False
 
     @classmethod
@@ -56,15 +58,19 @@ class Lease:
         while not self.lost:
             await self.clock.sleep(RENEW_EVERY)
             await self._renew()
+        # Nothing is asked of the journal for it any more.
+        self.silence.ends("renew")
 
     async def _renew(self) -> None:
         asked = self.clock.monotonic()
         try:
             self.lock = await self.journal.renew(self.lock, self.clock.now(), LEASE)
             self.ends = asked + LEASE
+            self.silence.ends("renew")
         except LeaseLost:
             self.lost = True
         except JournalUnavailable:
+            self.silence.goes_on("renew", asked)
             # The lease runs on: whoever is about to send finds its end by `check`.
             self.lost = self.clock.monotonic() >= self.ends
 

@@ -61,7 +61,7 @@ class Pager:
     def look(self) -> None:
         """Page what is due now. Returns at once."""
         state, now = self.record.state, self.record.clock.now()
-        for incident in incidents(state, self.record.silent_seconds, now):
+        for incident in incidents(state, self.record.silence.seconds, now):
             if state.acknowledged_at < incident.since:
                 self._page(incident, now)
 

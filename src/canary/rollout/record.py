@@ -10,6 +10,7 @@ from canary.errors import Conflict, JournalUnavailable
 from canary.ports import Clock, Entry, Journal, Lock, NewEntry
 from canary.rollout.events import Event, parse
 from canary.rollout.folding import apply, fold
+from canary.rollout.silence import Asked, Silence
 from canary.rollout.state import State
 
 SILENT_AFTER = 10.0
@@ -39,20 +40,20 @@ class Record:
         self.state = State(rollout)
         self.lock: Lock | None = None
         self.listeners: list[Listener] = []
-        self._silent_since: float | None = None
+        self.silence = Silence(clock)
         self._spooled = False
         self._decided_from = 0
         self._one_writer = asyncio.Lock()
 
     async def refresh(self) -> bool:
         """Fold what others appended; whether there was anything. Raises JournalUnavailable."""
-        anything = self._fold(await self._heard(self.journal.read(self.state.rollout, self.state.seq)))
+        anything = self._fold(await self._heard("read", self.journal.read(self.state.rollout, self.state.seq)))
         self._decided_from = self.state.seq
         return anything
 
     async def newer(self) -> bool:
         """Whether others appended since. Raises JournalUnavailable."""
-        return bool(await self._heard(self.journal.read(self.state.rollout, self.state.seq)))
+        return bool(await self._heard("read", self.journal.read(self.state.rollout, self.state.seq)))
 
     async def decide(self, *events: Event) -> None:
         """Append what follows from the state at the last `refresh`.
@@ -97,26 +98,21 @@ class Record:
     @property
     def too_silent(self) -> bool:
         """Whether the journal has not answered for too long to go on."""
-        return self.silent_seconds >= SILENT_AFTER
+        return self.silence.seconds >= SILENT_AFTER
 
-    @property
-    def silent_seconds(self) -> float:
-        """For how long the journal has not answered; 0 when it did the last time it was asked."""
-        return 0.0 if self._silent_since is None else self.clock.monotonic() - self._silent_since
-
-    async def _heard(self, asked: Awaitable[Sequence[Entry]]) -> Sequence[Entry]:
+    async def _heard(self, asked: Asked, answer: Awaitable[Sequence[Entry]]) -> Sequence[Entry]:
         began = self.clock.monotonic()
         try:
-            entries = await asked
+            entries = await answer
         except JournalUnavailable:
-            self._silent_since = began if self._silent_since is None else self._silent_since
+            self.silence.goes_on(asked, began)
             raise
-        self._silent_since = None
+        self.silence.ends(asked)
         return entries
 
     async def _append(self, entries: Sequence[NewEntry]) -> None:
         append = self.journal.append(self.state.rollout, self.state.seq, entries, self.lock)
-        self._fold(await self._heard(append))
+        self._fold(await self._heard("write", append))
 
     async def _told(self, entries: Sequence[NewEntry]) -> bool:
         try:
@@ -132,7 +128,7 @@ class Record:
             await self._append(entries)
         except Conflict:
             # An append whose answer was lost comes back as a conflict with ourselves.
-            newer = await self._heard(self.journal.read(self.state.rollout, self.state.seq))
+            newer = await self._heard("read", self.journal.read(self.state.rollout, self.state.seq))
             self._fold(newer)
             return _holds(newer, entries)
         return True
