@@ -51,11 +51,13 @@ class ClockJump:
 
 @dataclass(frozen=True, slots=True)
 class StoreOutage:
-    """The journal answers nobody. slow: it takes 2 s to find that out, as a database does."""
+    """The journal answers nobody. slow: it takes 2 s to find that out, as a database does. full: it answers what is
+    read of it, and takes nothing, as on a full disk."""
 
     when: When
     seconds: float
     slow: bool
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,7 +286,8 @@ def _clocks(rng: Random, targets: tuple[str, ...]) -> Iterator[Fault]:
 
 
 def _outages(rng: Random, targets: tuple[str, ...]) -> Iterator[Fault]:
-    yield StoreOutage(_when(rng), rng.choice((rng.uniform(0.5, 12.0), rng.uniform(9.0, 60.0))), rng.random() < 0.5)
+    seconds = rng.choice((rng.uniform(0.5, 12.0), rng.uniform(9.0, 60.0)))
+    yield StoreOutage(_when(rng), seconds, rng.random() < 0.5, rng.random() < 0.4)
 
 
 def _writes(rng: Random, targets: tuple[str, ...]) -> Iterator[Fault]:

@@ -57,13 +57,14 @@ class Store:
     taken: dict[int, float] = field(default_factory=dict)
     silent_until: float = 0.0
     slow: bool = False
+    full: bool = False
     writes: int = 0
     hit: set[StoreAnswer] = field(default_factory=set)
     before: Callable[[Life, str], None] = lambda life, kind: None
     told: Callable[[Line], None] = lambda line: None
 
     async def write(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        await self.reached()
+        await self.reached(writes=True)
         self.writes += 1
         answer = self.answers.get(self.writes)
         if answer is None:
@@ -81,8 +82,10 @@ class Store:
         await asyncio.sleep(GIVES_UP)
         raise _silent()
 
-    async def reached(self) -> None:
-        """Raises JournalUnavailable while it answers nobody."""
+    async def reached(self, writes: bool = False) -> None:
+        """Raises JournalUnavailable while it answers nobody, or, on a full disk, no write."""
+        if self.full and not writes:
+            return
         if asyncio.get_running_loop().time() < self.silent_until:
             await asyncio.sleep(GIVES_UP if self.slow else 0.0)
             raise _silent()

@@ -253,8 +253,8 @@ class World:
                 self.platforms[target].becomes(share, "hand")
             case Blind(kind=blind, seconds=seconds):
                 self.meters.kind, self.meters.blind_since, self.meters.blind_until = blind, now, now + seconds
-            case StoreOutage(seconds=seconds, slow=slow):
-                self.store.silent_until, self.store.slow = now + seconds, slow
+            case StoreOutage(seconds=seconds, slow=slow, full=full):
+                self.store.silent_until, self.store.slow, self.store.full = now + seconds, slow, full
             case ClockJump(role=role, seconds=seconds):
                 self._jump(role, seconds)
             case Trouble():
