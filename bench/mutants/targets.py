@@ -20,6 +20,8 @@ TESTS = (
     "tests/judge/test_judge_starvation.py",
     "tests/journal/test_journal_conformance.py",
     "tests/rollout/test_decide.py",
+    "tests/rollout/test_decide_exactly.py",
+    "tests/rollout/test_folding.py",
     "tests/rollout/test_guard.py",
     "tests/rollout/test_lease.py",
     "tests/rollout/test_outcome.py",
