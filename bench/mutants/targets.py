@@ -17,7 +17,9 @@ FILES = (
 
 TESTS = (
     "tests/judge/test_judge_evidence.py",
+    "tests/judge/test_judge_folding.py",
     "tests/judge/test_judge_starvation.py",
+    "tests/journal/test_fencing.py",
     "tests/journal/test_journal_conformance.py",
     "tests/rollout/test_decide.py",
     "tests/rollout/test_decide_exactly.py",
@@ -27,6 +29,7 @@ TESTS = (
     "tests/rollout/test_outcome.py",
     "tests/rollout/test_record.py",
     "tests/rollout/test_reviving.py",
+    "tests/rollout/test_state.py",
 )
 """The quick ones that are nearest to the targets, in virtual time: what only a whole rollout notices is not counted."""
 AIM = 0.9

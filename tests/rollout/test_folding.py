@@ -248,6 +248,11 @@ CASES: list[tuple[e.Event, Mapping[str, Any], Mapping[str, Any]]] = [
         {},
         {"evidence": MIDST.evidence.add(LATER), "sampled_at": 30.0, "bad_requests": 22.0},
     ),
+    (
+        e.Sampled(block={**LATER.to_data(), "watched": {"memory": "unreadable"}}),
+        {},
+        {"evidence": MIDST.evidence.add(LATER), "sampled_at": 30.0, "bad_requests": 22.0},
+    ),
     (e.Sampled(block=block(15.0).to_data()), {}, {}),
     (e.MeasurementFailed(reason="503"), {}, {"blind_reason": "503"}),
     (e.MeasurementFailed(reason="503"), {"blind_since": None}, {"blind_since": AT, "blind_reason": "503"}),
