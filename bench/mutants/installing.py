@@ -51,7 +51,8 @@ def functions(module: ModuleType) -> Mapping[Key, list[FunctionType]]:
 def _set_values(module: ModuleType, code: CodeType) -> bool:
     fresh: dict[str, Any] = {"__name__": module.__name__, "__file__": module.__file__}
     exec(code, fresh)
-    return any([_set(module, name, new) for name, new in fresh.items() if not name.startswith("__")])
+    # One constant may be made of another one: all are set.
+    return sum(_set(module, name, new) for name, new in fresh.items() if not name.startswith("__")) > 0
 
 
 def _set(module: ModuleType, name: str, new: Any) -> bool:
@@ -73,7 +74,7 @@ def _set_in_class(old: type, new: type) -> bool:
     here: Mapping[str, Any] = vars(old)
     pairs = [(here[name], each) for name, each in vars(new).items() if name in here]
     unwrapped = [(getattr(a, "__func__", a), getattr(b, "__func__", b)) for a, b in pairs]
-    return any([_set_defaults(a, b) for a, b in unwrapped if isinstance(b, FunctionType)])
+    return sum(_set_defaults(a, b) for a, b in unwrapped if isinstance(b, FunctionType)) > 0
 
 
 def _set_defaults(old: Any, new: FunctionType) -> bool:

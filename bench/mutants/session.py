@@ -7,8 +7,8 @@ import importlib
 import json
 import os
 import resource
+import select
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -182,24 +182,18 @@ def _alone(work: Callable[[], int]) -> Any:
 
 def _end_of(child: int) -> int:
     """Its exit status; one that sleeps for too long is ended."""
-    computed, since = -1, time.monotonic()
-    while True:
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
+    computed, since, ended = -1, time.monotonic(), os.pidfd_open(child)
+    while not select.select([ended], [], [], 0.5)[0]:
         now = _computed(child)
         if now != computed:
             computed, since = now, time.monotonic()
         elif time.monotonic() - since > ASLEEP_FOR:
             os.killpg(child, signal.SIGKILL)
-        time.sleep(0.02)
+    os.close(ended)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _computed(child: int) -> int:
     """Its clock ticks so far; one that could compute, and is not let, counts on."""
     fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12]) if fields[0] != "R" else time.monotonic_ns()
-
-
-if sys.platform == "win32":
-    raise ImportError("mutants are forks: run them on Linux")

@@ -165,7 +165,7 @@ def test_gathering_adds_to_the_sums_it_is_given() -> None:
     more: dict[Arm, Increment] = {"canary": Increment(2.0), "baseline": Increment(5.0)}
     assert gather(sums, more) is sums
     assert sums == {"canary": Increment(3.0), "baseline": Increment(5.0)}
-    assert NONE == Increment(0.0)
+    assert Increment(0.0) == NONE
 
 
 def test_a_block_of_scrapes_holds_all_that_they_say() -> None:

@@ -87,8 +87,8 @@ async def place() -> Place:
 
 
 async def test_the_first_death_asks_for_the_first_run(place: Place) -> None:
-    """One line, at this time and for the dead one's epoch; Prefect is asked whether somebody cancelled, and to start."""
-    assert await place.reviver().may_come(await place.state(), place.lock)
+    """One line, now and for the dead one's epoch; Prefect is asked whether somebody cancelled, and to start."""
+    assert await place.reviver().may_come(await place.state(), place.lock) is True
     asked = (await place.state()).asked_run
     assert asked is not None
     assert (asked.attempt, asked.epoch, asked.at) == (1, 4, place.clock.now())
@@ -110,14 +110,14 @@ async def test_the_death_of_the_one_who_came_asks_for_the_next(place: Place) -> 
     """Its epoch is another one, however long ago the first was asked for; the third death asks for nobody."""
     reviver = place.reviver()
     assert (ATTEMPTS, COMES_WITHIN, ANSWERS_WITHIN) == (2, 25.0, 2.0)
-    assert await reviver.may_come(await place.state(), place.lock)
+    assert await reviver.may_come(await place.state(), place.lock) is True
     await place.clock.sleep(100)
-    assert await reviver.may_come(await place.state(), place.under(5))
+    assert await reviver.may_come(await place.state(), place.under(5)) is True
     assert await place.asked() == [(1, 4), (2, 5)]
     assert place.prefect.asked == [("r1", 1), ("r1", 2)]
     await place.clock.sleep(1)
     place.prefect.looks = 0
-    assert not await reviver.may_come(await place.state(), place.under(6))
+    assert await reviver.may_come(await place.state(), place.under(6)) is False
     assert await place.asked() == [(1, 4), (2, 5)]
     assert place.prefect.asked == [("r1", 1), ("r1", 2)]
     assert place.prefect.looks == 0
@@ -145,20 +145,20 @@ SAID = {"by": "Olga", "how": "a test", "reason": "because"}
 async def test_whose_users_go_back_anyway_waits_for_nobody(place: Place, event: e.Event) -> None:
     """No line, no question, no run; also when one was asked for a moment ago."""
     for state in (await place.says(event), await place.says(e.ConductorAsked(attempt=1, epoch=4))):
-        assert not await place.reviver().may_come(state, place.lock)
+        assert await place.reviver().may_come(state, place.lock) is False
     assert (place.prefect.looks, place.prefect.asked) == (0, [])
 
 
 @pytest.mark.parametrize("outcome", [Outcome.PASS, Outcome.UNDECIDED])
 async def test_a_verdict_that_is_no_fail_is_left_to_another_conductor(place: Place, outcome: Outcome) -> None:
     """It goes on with the evidence."""
-    assert await place.reviver().may_come(await place.says(judged(outcome)), place.lock)
+    assert await place.reviver().may_come(await place.says(judged(outcome)), place.lock) is True
 
 
 async def test_cancelled_in_prefect_is_an_abort_and_no_run(place: Place) -> None:
     """Said once in the journal, with who and how; the users go back at once."""
     place.prefect.is_cancelled = True
-    assert not await place.reviver().may_come(await place.state(), place.lock)
+    assert await place.reviver().may_come(await place.state(), place.lock) is False
     lines = await place.journal.read("r1")
     assert [line.type for line in lines] == ["rollout_started", "abort_asked"]
     assert lines[-1].data == cancelled_in_prefect().model_dump(mode="json")
@@ -171,7 +171,7 @@ async def test_cancelled_after_its_end_is_nothing_new(place: Place) -> None:
     state = await place.state()
     await place.says(ENDED)
     place.prefect.is_cancelled = True
-    assert not await place.reviver().may_come(state, place.lock)
+    assert await place.reviver().may_come(state, place.lock) is False
     assert [line.type for line in await place.journal.read("r1")] == ["rollout_started", "rollout_ended"]
 
 
@@ -180,13 +180,13 @@ async def test_what_prefect_does_not_answer_is_no_cancellation(place: Place, how
     """Neither question takes longer than 2 s; the run is asked for again at the next look, and then no more."""
     setattr(place.prefect, how, True)
     reviver, asked = place.reviver(), place.clock.monotonic()
-    assert await reviver.may_come(await place.state(), place.lock)
+    assert await reviver.may_come(await place.state(), place.lock) is True
     assert place.clock.monotonic() - asked == (2 * ANSWERS_WITHIN if how == "hangs" else 0.0)
-    assert await reviver.may_come(await place.state(), place.lock)
+    assert await reviver.may_come(await place.state(), place.lock) is True
     assert place.prefect.asked == [("r1", 1)] * 2
     setattr(place.prefect, how, False)
     for _ in range(3):
-        assert await reviver.may_come(await place.state(), place.lock)
+        assert await reviver.may_come(await place.state(), place.lock) is True
     assert place.prefect.asked == [("r1", 1)] * 3
     assert await place.asked() == [(1, 4)]
 
@@ -196,8 +196,8 @@ async def test_each_rollout_has_its_own_runs(place: Place) -> None:
     reviver = place.reviver()
     await place.says(STARTED, rollout="r2")
     other = Lock("blog", "r2", 1, "dead", 0.0)
-    assert await reviver.may_come(await place.state(), place.lock)
-    assert await reviver.may_come(await place.state("r2"), other)
+    assert await reviver.may_come(await place.state(), place.lock) is True
+    assert await reviver.may_come(await place.state("r2"), other) is True
     assert place.prefect.asked == [("r1", 1), ("r2", 1)]
 
 

@@ -136,7 +136,10 @@ APPROVAL = [
     (asked(approval=None), d.AskApproval("canary", ("owner", "lead"), NOW + 60)),
     (asked(), d.AwaitApproval(("lead",), NOW + 1)),
     (asked(verdict=verdict(FAIL)), d.RollBack("fail", reason(FAIL))),
-    (asked(approval=Approval(("owner", "lead"), "s", NOW)), d.RollBack("approval", "no approval by owner, lead in time")),
+    (
+        asked(approval=Approval(("owner", "lead"), "s", NOW)),
+        d.RollBack("approval", "no approval by owner, lead in time"),
+    ),
     (asked(asked=0.05, shown=False), d.Raise(0.05)),
     (asked(asked=0.0, shown=False), d.AwaitApproval(("lead",), NOW + 1)),
     (asked(asked=0.05, shown=True), d.AwaitApproval(("lead",), NOW + 1)),
@@ -172,12 +175,15 @@ IN_STAGING = [
     (staging(looks=Looks(1, NOW - 5)), d.Look(2)),
     (staging(looks=Looks(1, NOW - 4.9)), d.WaitUntil(NOW - 4.9 + 5)),
     (staging(looks=Looks(2, NOW - 1), due=NOW), d.Look(3)),
-    (staging(looks=Looks(2, NOW - 6, {"home": ("passed", "")}), due=NOW - 6), d.PassPhase("staging", "1 checks passed in 2 rounds")),
+    (
+        staging(looks=Looks(2, NOW - 6, {"home": ("passed", "")}), due=NOW - 6),
+        d.PassPhase("staging", "1 checks passed in 2 rounds"),
+    ),
     (
         staging(looks=Looks(2, NOW, {"home": ("failed", "500"), "a": ("passed", ""), "b": ("failed", "x")}), due=NOW),
         d.RollBack("staging", "staging checks failed: home: 500; b: x"),
     ),
-]  # fmt: skip
+]
 SOAK = [
     (soaking(FAIL, override=WORD), d.RollBack("fail", reason(FAIL))),
     (soaking(UNDECIDED, override=WORD, extend_asked=60.0), d.PassPhase("canary", "seen by hand", overridden_by="Olga")),

@@ -127,14 +127,17 @@ async def test_a_lease_ends_counted_from_when_it_was_asked_for(
     world: Any, monkeypatch: pytest.MonkeyPatch, slowly: float
 ) -> None:
     """An answer that takes its time takes it from the lease, when it is taken and when it is renewed."""
-    for verb in ("take", "renew"):
 
-        async def late(*args: Any, once: Any = getattr(world.journal, verb)) -> Any:
-            found = await once(*args)
+    def late(call: Any) -> Any:
+        async def answer(*args: Any) -> Any:
+            found = await call(*args)
             await world.clock.sleep(slowly)
             return found
 
-        monkeypatch.setattr(world.journal, verb, late)
+        return answer
+
+    for verb in ("take", "renew"):
+        monkeypatch.setattr(world.journal, verb, late(getattr(world.journal, verb)))
     asked = world.clock.monotonic()
     lease = await taken(world)
     assert lease.ends == asked + LEASE

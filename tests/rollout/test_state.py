@@ -73,4 +73,4 @@ def test_a_state_begins_with_nothing() -> None:
     assert (state.asked, state.exposed, state.bad_requests, state.extend_asked, state.canary_seconds) == (0.0,) * 5
     assert (state.raise_open, state.extended, state.watch_bad) == (False, False, False)
     assert state.shown
-    assert not (state.raised or state.at_full)
+    assert (state.raised, state.at_full) == (False, False)
