@@ -21,7 +21,7 @@ def install(module: ModuleType, code: CodeType) -> None:
     constant, which is set wherever it was imported to, or a default. Raises LookupError for any other change.
     """
     found = functions(module)
-    changed = [(key, body) for key, body in _bodies(code) if any(each.__code__ != body for each in found[key])]
+    changed = [(key, body) for key, body in bodies(code) if any(each.__code__ != body for each in found[key])]
     for key, body in changed:
         for function in found[key]:
             function.__code__ = body
@@ -29,13 +29,13 @@ def install(module: ModuleType, code: CodeType) -> None:
         raise LookupError(f"the change of {module.__name__} is in no function, constant or default")
 
 
-def _bodies(code: CodeType) -> Iterator[tuple[Key, CodeType]]:
+def bodies(code: CodeType) -> Iterator[tuple[Key, CodeType]]:
     """The code of functions of the module and of its classes; what is inside of them goes with them."""
     for each in code.co_consts:
         if isinstance(each, CodeType) and each.co_flags & inspect.CO_OPTIMIZED:
             yield (each.co_qualname, each.co_firstlineno), each
         elif isinstance(each, CodeType):
-            yield from _bodies(each)
+            yield from bodies(each)
 
 
 @cache

@@ -97,7 +97,9 @@ def mutants(text: str, file: str) -> Iterator[Mutant]:
         for told, new in _changes(place):
             name = f"{place.label}: {told}"
             seen[name] += 1
-            place.put(ast.fix_missing_locations(ast.copy_location(new, place.node)))
+            # A part of the old node has a place of its own, and keeps it when the old one is back.
+            put = new if hasattr(new, "lineno") else ast.copy_location(new, place.node)
+            place.put(ast.fix_missing_locations(put))
             code = compile(tree, file, "exec")
             place.put(place.node)
             again = f" ({seen[name]})" if seen[name] > 1 else ""
@@ -239,5 +241,5 @@ def _told(node: ast.AST) -> str:
     """One line of source; of an `if` or a loop its condition."""
     shown = node.test if isinstance(node, ast.If | ast.While) else node
     prefix = "if " if isinstance(node, ast.If) else "while " if isinstance(node, ast.While) else ""
-    text = prefix + " ".join(ast.unparse(ast.fix_missing_locations(shown)).split())
+    text = prefix + " ".join(ast.unparse(shown).split())
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import math
 import os
 import resource
 import select
@@ -28,7 +29,7 @@ SURVIVED, KILLED, BROKEN = 0, 1, 3
 ASLEEP_FOR = 5.0
 """Seconds without any computing after which a mutant is taken to wait for ever. Time is virtual in these tests."""
 EXTRA, TIMES = 5.0, 4.0
-"""CPU seconds that a mutant gets, and how many times those of its tests besides."""
+"""CPU seconds that a mutant gets for a test, and how many times those of the test without it besides."""
 GIGABYTE = 2**30
 
 
@@ -115,22 +116,21 @@ class Mutating:
     def _killed(self, file: str, mutant: Mutant, items: Sequence[pytest.Item], facts: Facts) -> bool:
         if not items:
             return False
-        seconds = EXTRA + TIMES * sum(facts.seconds[item.nodeid] for item in items)
         child = os.fork()
         if child == 0:
-            _alone(lambda: self._try(self.modules[file], mutant, items, seconds))
+            _alone(lambda: self._try(self.modules[file], mutant, items, facts.seconds))
         ended = _end_of(child)
         if ended == BROKEN:
             raise RuntimeError(f"{file}: {mutant.name}: the mutant could not be tried")
         return ended != SURVIVED
 
-    def _try(self, module: ModuleType, mutant: Mutant, items: Sequence[pytest.Item], seconds: float) -> int:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        limit = int(used.ru_utime + used.ru_stime + seconds) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+    def _try(
+        self, module: ModuleType, mutant: Mutant, items: Sequence[pytest.Item], seconds: Mapping[str, float]
+    ) -> int:
         resource.setrlimit(resource.RLIMIT_DATA, (3 * GIGABYTE, 3 * GIGABYTE))
         install(module, mutant.code)
-        for _, item, following in _in_order(items):
+        for name, item, following in _in_order(items):
+            _limit(EXTRA + TIMES * seconds[name])
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if self.failed:
                 return KILLED
@@ -166,6 +166,12 @@ def _within(most: float, tests: Sequence[str], seconds: Mapping[str, float]) -> 
 def _in_order(items: Sequence[pytest.Item]) -> Iterator[tuple[str, pytest.Item, pytest.Item | None]]:
     for item, following in zip(items, [*items[1:], None], strict=True):
         yield item.nodeid, item, following
+
+
+def _limit(seconds: float) -> None:
+    """This process is ended when it has computed for so long from now."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), most))
 
 
 def _alone(work: Callable[[], int]) -> Any:

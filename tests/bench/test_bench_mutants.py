@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from bench.mutants.__main__ import EQUIVALENT
-from bench.mutants.installing import functions, install
+from bench.mutants.installing import bodies, functions, install
 from bench.mutants.kept import Kept, Row
 from bench.mutants.operators import Mutant, mutants
 from bench.mutants.session import ROOT, Facts
@@ -60,6 +60,10 @@ async def late(first: int = 0, *, second: bool = False) -> int | None:
     if second and not first:
         return None
     return first
+
+
+def twice(value: int) -> int:
+    return value * 2
 '''
 
 
@@ -106,8 +110,19 @@ def test_texts_annotations_and_assertions_are_left_alone(module: ModuleType) -> 
             "late: second and (not first) → second or not first",
             "late: not first → first",
             "late: return first → return None",
+            "twice: return value * 2 → return None",
+            "twice: value * 2 → value / 2",
+            "twice: 2 → 3",
         ]
     )
+
+
+def test_a_mutant_is_one_change(module: ModuleType) -> None:
+    """The function that it is in has another body, and no other function has; outside of functions, none."""
+    before = {key: found[0].__code__ for key, found in functions(module).items()}
+    for name, each in all_of(module).items():
+        changed = [key for key, body in bodies(each.code) if body != before[key]]
+        assert len(changed) == (0 if each.lines is None else 1), name
 
 
 @pytest.mark.parametrize(
