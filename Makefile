@@ -10,7 +10,7 @@ ALONE := tests/sandbox tests/e2e/test_real_prometheus.py
 SERVICES := prometheus prometheus-alertmanager chromium postgresql redis-server
 POLICY := /usr/sbin/policy-rc.d
 
-.PHONY: setup demo test bench bench-judge bench-judge-full screenshots docs-examples services lock clean
+.PHONY: setup demo test bench bench-judge bench-judge-full mutants screenshots docs-examples services lock clean
 
 setup: $(STAMP)
 
@@ -63,6 +63,11 @@ bench-judge: setup
 bench-judge-full: setup
 	@mkdir -p bench/out
 	@$(BIN)/python -m bench.judge --cells bench/judge/cells/full.json --out bench/out/judge-full.json
+
+# Small changes to the code that decides: does some test notice each of them? About 3 minutes on one core.
+# What was killed in a file that did not change is not tried again; for all of it, delete the results first.
+mutants: setup
+	@$(BIN)/python -m bench.mutants
 
 # Real programs to test against. Debian starts a service as soon as it is installed, on its default port,
 # unless policy-rc.d forbids it: the tests start their own, on free ports.

@@ -18,8 +18,6 @@ from canary.rollout.state import State
 RAISE_TRIES = 3
 LOOK_EVERY = 300.0
 """Seconds of plan time between two rounds of checks in staging."""
-HOLD = 8 * 3600.0
-"""Seconds of plan time that a hold lasts when the plan does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,9 +269,9 @@ def _at_the_deadline(plan: Plan, phase: Phase, state: State, now: float) -> Acti
         return PassPhase(phase.name, state.verdict.reason)
     unsure = phase.on_undecided
     reason = f"undecided after {phase.name}: {_reason(state)}"
-    if unsure and unsure.extend and not state.extended:
+    if unsure.extend and not state.extended:
         return Extend(now + plan.seconds(unsure.extend), reason)
-    if unsure and unsure.then == "hold":
+    if unsure.then == "hold":
         return StartHold(now + _hold_for(plan, phase), reason)
     return RollBack("undecided", reason)
 
@@ -292,7 +290,7 @@ def _blind(plan: Plan, state: State, now: float) -> str | None:
 
 
 def _hold_for(plan: Plan, phase: Phase) -> float:
-    return plan.seconds(phase.on_undecided.within if phase.on_undecided else HOLD)
+    return plan.seconds(phase.on_undecided.within)
 
 
 def _failed(state: State) -> bool:
