@@ -64,6 +64,7 @@ MIDST = State(
     raise_open=True,
     shown=True,
     tries=1,
+    asked_since=5.5,
     exposed=0.05,
     exposed_phase="staging",
     targets={"web": NO},
@@ -181,14 +182,24 @@ CASES: list[tuple[e.Event, Mapping[str, Any], Mapping[str, Any]]] = [
     (
         e.ExposureIntended(share=0.5, targets=("web",), why=""),
         {"raise_open": False},
-        {"asked": 0.5, "shown": False, "raise_open": True, "tries": 2},
+        {"asked": 0.5, "shown": False, "raise_open": True, "tries": 2, "asked_since": AT},
+    ),
+    (e.ExposureIntended(share=0.1, targets=("web",), why=""), {}, {"shown": False, "tries": 2}),
+    (
+        e.ExposureIntended(share=0.1, targets=("web",), why=""),
+        {"tries": 0},
+        {"shown": False, "tries": 1, "asked_since": AT},
     ),
     (
         e.ExposureIntended(share=0.0, targets=("web",), why=""),
         {"raise_open": False},
-        {"asked": 0.0, "shown": False, "tries": 2},
+        {"asked": 0.0, "shown": False, "tries": 2, "asked_since": AT},
     ),
-    (e.ExposureIntended(share=0.0, targets=("web",), why=""), {}, {"asked": 0.0, "shown": False, "tries": 2}),
+    (
+        e.ExposureIntended(share=0.0, targets=("web",), why=""),
+        {},
+        {"asked": 0.0, "shown": False, "tries": 2, "asked_since": AT},
+    ),
     (
         e.ExposureObserved(share=0.1, targets={"api": YES}),
         {"shown": False},
@@ -366,5 +377,5 @@ def test_a_line_changes_what_it_is_about(event: e.Event, before: Mapping[str, An
 
 def test_every_line_that_is_written_is_in_the_table() -> None:
     """A new kind of line needs its row, or to be one of those that only tell."""
-    only_tell = {"checklist_observed", "samples_differ", "posted", "decision", ""}
+    only_tell = {"checklist_observed", "evidence_gap", "samples_differ", "posted", "decision", ""}
     assert {event.type for event, _, _ in CASES} | only_tell >= set(e.TYPES)

@@ -233,13 +233,13 @@ async def test_the_watch_tries_again_and_ends_each_once(world: Any, monkeypatch:
     await dead(world, *IN_CANARY, share=0.1)
     guard, begun = Guard(world.stores, world.opener), list[float]()
 
-    async def slowly_fails(self: Guard, state: State, lock: Lock) -> None:
+    async def slowly_fails(self: Guard, lock: Lock) -> None:
         begun.append(world.clock.now())
         await world.clock.sleep(2.5)
         raise RuntimeError("not now")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Guard, "_bring_back", slowly_fails)
+        patched.setattr(Guard, "_finish", slowly_fails)
         start = world.clock.now()
         watching = asyncio.create_task(guard.watch())
         await world.clock.sleep(6.9)
