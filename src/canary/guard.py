@@ -16,6 +16,7 @@ from canary.rollout.people import read_state
 from canary.rollout.record import Listener
 from canary.rollout.reviving import Reviver, Runs
 from canary.rollout.unbegun import Unbegun
+from canary.rollout.undone import Undone
 
 EXPIRED_FOR = 5.0
 """Seconds after a lease's end before the guard acts (design I4)."""
@@ -38,6 +39,7 @@ class Guard:
         self.listeners = listeners
         self._alarm = Alarm(stores, opener)
         self._unbegun = Unbegun(stores)
+        self._undone = Undone(stores, opener)
         self._reviver = Reviver(stores, runs) if runs else None
         self.looked_at: float | None = None
         self._busy: set[str] = set()
@@ -70,6 +72,7 @@ class Guard:
             await self._alarm.silent("read")
             return ()
         await self._alarm.heard(locks)
+        await self._undone.look(locks)
         self.looked_at = self.stores.clock.now()
         return [lock for lock in locks if lock.lease_until + EXPIRED_FOR < self.stores.clock.now()]
 

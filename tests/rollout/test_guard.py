@@ -189,9 +189,13 @@ async def test_what_a_later_rollout_built_upon_is_not_brought_back(
     assert (await world.state()).ended.outcome == "promoted"
 
 
-async def test_what_was_never_begun_is_not_under_way_for_ever(world: Any) -> None:
-    """Its process died behind the first line, without a lock: a minute later it has ended, with nothing touched."""
+@pytest.mark.parametrize("aborted", [False, True])
+async def test_what_was_never_begun_is_not_under_way_for_ever(world: Any, person: Any, aborted: bool) -> None:
+    """Its process died behind the first line, without a lock: a minute later it has ended, with nothing touched,
+    whatever people have said to it meanwhile."""
     await world.begin()
+    if aborted:
+        await world.says(e.AbortAsked(**person()))
     async with guarding(world, world.opener):
         await world.clock.sleep(50)
         assert (await world.state()).ended is None
@@ -222,3 +226,48 @@ async def test_what_is_about_to_begin_is_left_alone(world: Any, ended: Any) -> N
         task = world.start()
         await world.approve("owner", "lead")
         assert (await ended(task)).ended.outcome == "promoted"
+
+
+@pytest.mark.parametrize("kind", ["rollback_started", "abort_asked"])
+async def test_a_way_back_that_nobody_carries_out(world: Any, person: Any, kind: str) -> None:
+    """The conductor dies right behind the line that begins the way back, or before it heard of the abort: the guard
+    lowers without its lease, 20 s before that runs out, and leaves everything else as it is."""
+    task = world.start()
+    await world.in_canary()
+    async with guarding(world, world.opener):
+        if kind == "rollback_started":
+            append = world.journal.append
+
+            async def last(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
+                done = await append(rollout, after, entries, fence)
+                if any(entry.type == kind for entry in entries):
+                    world.journal.append = append
+                    rows = dict(world.journal._locks)
+                    task.cancel()
+                    world.clock_rows = rows
+                return done
+
+            world.journal.append = last
+            world.metrics.bad = 0.5
+            await world.until(lambda s: s.rollback is not None)
+            world.journal._locks.update(world.clock_rows)
+        else:
+            await die(world, task)
+            await world.says(e.AbortAsked(**person()))
+        lines = len(await world.lines())
+        assert world.shares() == [0.1, 0.1]
+        await world.clock.sleep(7)
+        assert world.shares() == [0.0, 0.0]
+        assert len(await world.lines()) == lines
+        assert (await world.journal.locks())[0].epoch == 1
+        assert (await world.until(lambda s: s.ended is not None, 90)).ended.outcome == "rolled_back"
+
+
+async def test_a_living_conductor_needs_no_help(world: Any, ended: Any, person: Any) -> None:
+    """Exposure 0 is sent by it alone: once to each target."""
+    task = world.start()
+    await world.in_canary()
+    async with guarding(world, world.opener):
+        await world.says(e.AbortAsked(**person()))
+        await ended(task)
+    assert [sent.share for sent in world.platforms["web"].sent].count(0.0) == 1

@@ -50,7 +50,7 @@ class Reviver:
 
         Raises JournalUnavailable, and Conflict when another guard was faster.
         """
-        if _goes_back(state):
+        if goes_back(state):
             return False
         asked = state.asked_run
         if asked is None or asked.epoch != lock.epoch:
@@ -85,7 +85,7 @@ class Reviver:
             self._started.add((state.rollout, attempt))
 
 
-def _goes_back(state: State) -> bool:
+def goes_back(state: State) -> bool:
     """Nobody needs to judge it any further."""
     failed = state.verdict is not None and state.verdict.outcome is Outcome.FAIL
     return bool(state.stop or state.rollback or state.rejected or failed)

@@ -6,7 +6,7 @@ import contextlib
 
 from canary.errors import Conflict
 from canary.rollout.conducting import Stores
-from canary.rollout.events import RolloutEnded, RolloutStarted
+from canary.rollout.events import TYPES, Decision, RolloutEnded, RolloutStarted
 
 LOOK_EVERY = 30.0
 BEGINS_WITHIN = 60.0
@@ -14,7 +14,7 @@ BEGINS_WITHIN = 60.0
 
 
 class Unbegun:
-    """Ends them, so that none is under way for ever. What has a second line is somebody's, and not looked at again."""
+    """Ends them, so that none is under way for ever. What a conductor has written to is not looked at again."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
@@ -33,15 +33,17 @@ class Unbegun:
 
     async def _look(self, rollout: str) -> None:
         now = self.stores.clock.now()
+        since, newest = now, 0
         async for line in self.stores.journal.lines(rollout):
-            if line.seq > 1 or line.type != RolloutStarted.type:
+            # What people say begins nothing.
+            if line.type not in TYPES or not issubclass(TYPES[line.type], Decision | RolloutStarted):
                 self._begun.add(rollout)
                 return
-            since = line.at
+            since, newest = min(since, line.at), line.seq
         if now - since < BEGINS_WITHIN:
             return
         reason = "its conductor died before it had the service's lock: nothing was touched"
         ended = RolloutEnded(outcome="refused", phase="preflight", reason=reason, verified=True)
         # Somebody may have begun it in this moment.
         with contextlib.suppress(Conflict):
-            await self.stores.journal.append(rollout, 1, [ended.entry(now)])
+            await self.stores.journal.append(rollout, newest, [ended.entry(now)])
