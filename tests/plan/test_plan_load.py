@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from canary.errors import PlanError
-from canary.plan.kinds import KINDS, kind_of
+from canary.plan.kinds import kind_of
 from canary.plan.load import load_plan, parse_plan
 
 Write = Callable[[dict[str, Any]], Path]
@@ -52,13 +52,13 @@ def test_the_runbook_is_a_sound_plan(plans: Path) -> None:
     assert plan.candidate("flags", "2.1.0") == '{"phase1_enabled":true}'
 
 
-def test_the_demo_is_the_runbook_on_blocks_that_are_built(plans: Path) -> None:
+def test_the_demo_is_the_runbook_on_parts_of_this_machine(plans: Path) -> None:
     """The overlay changes blocks and pace, and nothing that the plan demands."""
     plan, demo = (load_plan(plans / name).plan for name in ("phase1.yaml", "demo.yaml"))
     assert demo.phases == plan.phases
     assert demo.signals == plan.signals
     assert demo.features == plan.features
-    assert all(KINDS[kind_of(ref)].built for ref in demo.block_refs())
+    assert {kind_of(ref) for ref in demo.block_refs()} == {"envoy", "flags", "scraper", "terminal", "token"}
     assert (demo.time_scale, demo.grant_approvals, demo.review.after) == (60.0, True, (15.0, 30.0))
     assert demo.candidate("api", "2.1.0") == "2.1.0"
     assert demo.targets["flags"].read_by == ("web", "api")
