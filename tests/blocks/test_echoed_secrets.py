@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +24,7 @@ from canary.ports import Access, AlertRule, Release
 from canary.rollout.checks import Checks
 from canary.testing import echoes
 from canary.testing.clock import FakeClock
-from canary.testing.echoes import FORMS, PLACES, World
+from canary.testing.echoes import FORMS, PLACES, Answers, Echo, World, echoing
 from canary.testing.fakes import FakeBrowser
 from canary.testing.leaks import told
 from canary.testing.metrics import ARMS, SIGNALS
@@ -36,8 +33,6 @@ RELEASE = Release('{"phase1_enabled":true}', '{"phase1_enabled":false}')
 MANY = settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 Verb = Callable[[], Awaitable[object]]
 Fields = Callable[[str, str], dict[str, Any]]
-Answers = Mapping[str, list[bytes]]
-"""Regular expression of "METHOD /path" → the pieces of its answer; the first that is found counts."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +116,12 @@ KINDS = (
     Kind(
         "vercel/x",
         lambda url, s: {
-            **{"url": url, "token": s, "bypass_secret": s[::-1]},
-            **{"project_id": "prj_docflow", "team_id": "team_1", "ready_within": 0.1},
+            "url": url,
+            "token": s,
+            "bypass_secret": s[::-1],
+            "project_id": "prj_docflow",
+            "team_id": "team_1",
+            "ready_within": 0.1,
         },
         _vercel,
         worlds=echoes.VERCEL,
@@ -161,38 +160,6 @@ def test_every_kind_that_sends_a_secret_is_here() -> None:
     assert secret == {kind.ref.partition("/")[0] for kind in KINDS} | {"token"}
 
 
-@dataclass(frozen=True)
-class Echo:
-    """How the secret comes back: with which status, in which form, and in how many pieces."""
-
-    status: int
-    form: str
-    pieces: int
-    in_headers: bool = False
-
-    def said(self, secrets: Iterable[str]) -> str:
-        """The secrets in that form."""
-        return " ".join(FORMS[self.form](secret) for secret in secrets)
-
-    def everywhere(self, secrets: Iterable[str], text: str) -> Answers:
-        """The same to everybody, whatever was asked."""
-        return {"": self.answer(secrets, text)}
-
-    def world(self, secrets: Iterable[str], world: World) -> Answers:
-        """To each its own."""
-        return {asked: self.answer(secrets, json.dumps(document)) for asked, document in world.items()}
-
-    def answer(self, secrets: Iterable[str], text: str) -> list[bytes]:
-        """The pieces of a whole HTTP answer."""
-        said, body = self.said(secrets), text.encode()
-        one_line = quote(said, safe="!#$&'()+,-./:;=?@[]_~")
-        shown = f"X-Sent: {one_line}\r\nLocation: /{one_line}\r\nWWW-Authenticate: {one_line}\r\n"
-        head = f"HTTP/1.1 {self.status} {one_line if self.in_headers else 'Said'}\r\nConnection: close\r\n"
-        head += f"{shown if self.in_headers else ''}Content-Length: {len(body)}\r\n\r\n"
-        size = max(1, -(-len(body) // self.pieces))
-        return [head.encode(), *(body[at : at + size] for at in range(0, len(body), size))]
-
-
 def answers() -> st.SearchStrategy[Echo]:
     return st.builds(
         Echo,
@@ -201,39 +168,6 @@ def answers() -> st.SearchStrategy[Echo]:
         pieces=st.integers(1, 4),
         in_headers=st.booleans(),
     )
-
-
-@dataclass
-class Echoing:
-    """A server that says what it is told to."""
-
-    url: str
-    answers: Answers
-
-    def to(self, head: bytes) -> list[bytes]:
-        """The pieces for that request."""
-        asked = head.decode().partition(" HTTP/")[0].partition("?")[0]
-        return next(pieces for pattern, pieces in self.answers.items() if re.search(pattern, asked))
-
-
-@asynccontextmanager
-async def _echoing() -> AsyncIterator[Echoing]:
-    server = Echoing("", {})
-
-    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            for piece in server.to(await reader.readuntil(b"\r\n\r\n")):
-                writer.write(piece)
-                await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    listening = await asyncio.start_server(speak, "127.0.0.1", 0)
-    async with listening:
-        server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-        yield server
 
 
 def words_of(error: BaseException) -> str:
@@ -259,16 +193,20 @@ async def _said(verbs: Iterable[Verb]) -> str:
 
 
 class ShortWaits(FakeClock):
-    """Waits are over at once: what is asked is a real server."""
+    """Waits are over at once, and are long: what is asked is a real server, and every poll costs time."""
 
     async def sleep(self, seconds: float) -> None:
-        self.stand_still(seconds)
+        self.stand_still(max(seconds, 2.0))
+
+    def monotonic(self) -> float:
+        self.stand_still(0.05)
+        return super().monotonic()
 
 
 async def _told_by(kind: Kind, secret: str, places: Iterable[tuple[str, Answers]]) -> dict[str, str]:
     """Place of the secret in the answers → all that the adapter says then."""
     said = {}
-    async with _echoing() as server:
+    async with echoing() as server:
         for place, server.answers in places:
             # A new one each time: what an adapter remembers of its former answers is not to keep it from asking.
             block: Any = open_block(kind.ref, kind.fields(server.url, secret), ShortWaits())
@@ -301,10 +239,9 @@ def test_no_adapter_tells_its_secrets(kind: Kind, data: st.DataObject, echo: Ech
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.worlds], ids=lambda kind: kind.ref)
-@pytest.mark.parametrize("form", ["plain", "base64 inside"])
-def test_no_word_of_a_good_answer_is_a_secret(kind: Kind, form: str) -> None:
+def test_no_word_of_a_good_answer_is_a_secret(kind: Kind) -> None:
     """An answer that is right but for one key, word or number, which is the secret, is not told either."""
-    secret, echo = "a-secret-of-some-length", Echo(200, form, 1)
+    secret, echo = "a-secret-of-some-length", Echo(200, "plain", 1)
     for place, said in asyncio.run(_told_by(kind, secret, _words(kind, [secret], echo))).items():
         assert told([secret], said) == [], place
 
@@ -327,7 +264,7 @@ async def _observed(secret: str, echo: Echo) -> dict[str, str]:
         MetricsCheck(name="metrics", metrics=("http_requests_total",)),
     )
     bearers = {"token/x": {"Authorization": f"Bearer {secret}"}}
-    async with _echoing() as server:
+    async with echoing() as server:
         access = Access(server.url, {"x-canary-internal": secret})
         checks = Checks(FakeClock(), probe, FakeBrowser(), access, {}, bearers, (), 15.0)
         for place in PLACES:
