@@ -222,10 +222,13 @@ def _places(kind: Kind, secret: str, echo: Echo) -> Iterable[tuple[str, Answers]
 
 
 def _words(kind: Kind, sent: Iterable[str], echo: Echo) -> Iterable[tuple[str, Answers]]:
-    """The secret as one word of good answers; and answers as good as they are, but for their status."""
+    """The secret as one word of good answers, each answer's words in the first world that has it."""
+    before: list[World] = []
     for number, world in enumerate(kind.worlds):
-        for place, told_world in echoes.planted_in(world, echo.said(sent)):
-            yield f"{number}: {place}", echo.world(sent, told_world)
+        new = {asked: said for asked, said in world.items() if all(w.get(asked) != said for w in before)}
+        for place, told_world in echoes.planted_in(new, echo.said(sent)):
+            yield f"{number}: {place}", echo.world(sent, {**world, **told_world})
+        before.append(world)
 
 
 @ALL
@@ -234,7 +237,9 @@ def _words(kind: Kind, sent: Iterable[str], echo: Echo) -> Iterable[tuple[str, A
 def test_no_adapter_tells_its_secrets(kind: Kind, data: st.DataObject, echo: Echo) -> None:
     """Neither a result nor an error, nor anything behind the error, has the secret that a platform has repeated."""
     secret = data.draw(st.text(kind.alphabet, min_size=12, max_size=40))
-    for place, said in asyncio.run(_told_by(kind, secret, _places(kind, secret, echo))).items():
+    places = [*_places(kind, secret, echo), *_words(kind, kind.secrets(secret), echo)]
+    drawn = data.draw(st.lists(st.sampled_from(places[len(PLACES) :] or places), min_size=1, max_size=3))
+    for place, said in asyncio.run(_told_by(kind, secret, [*places[: len(PLACES)], *drawn])).items():
         assert told([secret, secret[::-1]], said) == [], place
 
 
