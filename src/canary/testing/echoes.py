@@ -217,7 +217,7 @@ FLY = (
 )
 CONFIG = ({"/items": [{"key": "phase1_enabled", "value": True}], "": {"digest": "d1"}},)
 FLAGS = ({"": {"phase1_enabled": True}},)
-_SERIES = {"__name__": "http_requests_total", "version": "2.1.0", "job": "api"}
+_SERIES = {"__name__": "http_requests_total", "version": "2.1.0", "job": "api", "pod": "api-1"}
 PROMETHEUS = (
     {"": {"status": "success", "data": {"result": [{"metric": _SERIES, "values": [[1.0, "1"], [2.0, "3"]]}]}}},
 )
