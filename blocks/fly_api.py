@@ -47,18 +47,20 @@ class Machines:
 
     async def list(self) -> list[Machine]:
         """Every machine of the app that is not gone."""
-        return await self._read(_MACHINES, "GET", "")
+        machines = await self._read(_MACHINES, "GET", "")
+        self.http.no_echo(f"GET {shown_url(self.machines)}", [word for machine in machines for word in machine.told()])
+        return machines
 
     async def get(self, machine: str) -> Machine:
-        return await self._read(_MACHINE, "GET", f"/{machine}")
+        return await self._one("GET", f"/{machine}")
 
     async def create(self, body: Mapping[str, Any]) -> Machine:
         """Raises Conflicting when the name is taken."""
-        return await self._read(_MACHINE, "POST", "", json=body)
+        return await self._one("POST", "", json=body)
 
     async def update(self, machine: str, body: Mapping[str, Any], nonce: str) -> Machine:
         """Raises Conflicting when `current_version` is not the machine's any more, or the lease is not ours."""
-        return await self._read(_MACHINE, "POST", f"/{machine}", nonce, json=body)
+        return await self._one("POST", f"/{machine}", nonce, json=body)
 
     async def delete(self, machine: str) -> None:
         """Stop it and delete it; one that is not there is deleted."""
@@ -93,6 +95,12 @@ class Machines:
         if answer.status != 408:
             self.http.accept(answer, f"GET {shown_url(self.machines)}/{machine.id}/wait", self.as_.of)
 
+    async def _one(self, method: str, path: str, nonce: str = "", **content: Any) -> Machine:
+        machine = await self._read(_MACHINE, method, path, nonce, **content)
+        # Ids and images are journaled, and stand in errors: one that repeats the token is none.
+        self.http.no_echo(f"{method} {shown_url(self.machines)}{path}", machine.told())
+        return machine
+
     async def _read(self, shape: TypeAdapter[T], method: str, path: str, nonce: str = "", **content: Any) -> T:
         said = await self._asked(method, path, nonce, **content)
         where = f"{method} {shown_url(self.machines)}{path}"
@@ -105,10 +113,12 @@ class Machines:
         except ValidationError as error:
             first = error.errors(include_input=False, include_context=False, include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "the whole"
-            raise ProviderUnavailable(
+            failure = ProviderUnavailable(
                 f"{self.http.ref}: {where} answered something else than the Machines API does: {place}: {first['msg']}",
                 "check the block's api_url",
-            ) from None
+            )
+        # Outside of the handler: what pydantic raises still has the answer, and would be the context of this error.
+        raise failure
 
     async def _asked(self, method: str, path: str, nonce: str = "", **content: Any) -> Answer:
         answer = await self._send(method, path, nonce, **content)
@@ -138,6 +148,6 @@ class Machines:
 def _later(answer: Answer) -> float:
     try:
         seconds = float(json.loads(answer.headers.get("retry-after", "")))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return LATER_SECONDS
-    return min(max(seconds, 0.0), MOST_LATER_SECONDS)
+    return min(max(0.0, seconds), MOST_LATER_SECONDS)

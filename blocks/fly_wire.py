@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from canary.blocks.fly_image import Image
 
@@ -50,6 +50,23 @@ class Machine(_Said):
     config: dict[str, Any] = Field(repr=False)
     image_ref: ImageRef | None = None
     checks: tuple[Check, ...] | None = None
+
+    @field_validator("config")
+    @classmethod
+    def _objects(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """The parts of it that are looked into."""
+        metadata = config.get("metadata") or {}
+        if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+            raise ValueError("metadata is no object of strings")
+        if not isinstance(config.get("dns") or {}, dict):
+            raise ValueError("dns is no object")
+        return config
+
+    def told(self) -> tuple[str, ...]:
+        """Its words that come into results and errors."""
+        checks = [word for check in self.checks or () for word in (check.name, check.status)]
+        place = (self.id, self.region, self.state, self.instance_id, self.private_ip)
+        return (*place, self.group, str(self.image), *checks)
 
     @property
     def image(self) -> Image:

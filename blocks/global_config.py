@@ -109,9 +109,12 @@ class GlobalConfig(CanaryBlock):
         self._read_at = self._clock.monotonic()
         said = await self._http.ask("GET", self._at("/items"), **self._as())
         try:
-            return {str(item["key"]): item["value"] for item in said if isinstance(item["value"], bool)}
+            flags = {str(item["key"]): item["value"] for item in said if isinstance(item["value"], bool)}
         except (TypeError, KeyError):
             raise self._odd("list of items") from None
+        # What it answers is journaled: keys that repeat the token are none.
+        self._http.no_echo(f"GET {self._at('/items')}", flags)
+        return flags
 
     async def _digest(self) -> str:
         return self._digest_of(await self._http.ask("GET", self._at(), **self._as()))

@@ -7,15 +7,16 @@ series, times in milliseconds. Source: grafana/pkg/promlib (converter), seen fro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from canary.blocks.http import Credential, Http
 from canary.blocks.promapi import BODY_LIMIT, partial
 from canary.errors import ProviderUnavailable
 from canary.judge.series import Sample, Series
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +40,13 @@ class FrameApi:
         if not queries:
             return []
         frames = await self._ask({f"Q{number}": query for number, query in enumerate(queries)}, at)
-        with self._readable():
-            return [one for frame in frames for one in _of_frame(frame)]
+        return self._readable(lambda: [one for frame in frames for one in _of_frame(frame)])
 
     async def _ask(self, asked: Mapping[str, str], at: float) -> list[Mapping[str, Any]]:
         """The frames of all answers, each of which is there and whole."""
         url, body = f"{self.url}/api/ds/query", self._body(asked, at)
         said = await self.http.ask("POST", url, as_=self.as_, limit=BODY_LIMIT, json=body)
-        with self._readable():
-            return [frame for ref in asked for frame in self._frames(said["results"][ref])]
+        return self._readable(lambda: [frame for ref in asked for frame in self._frames(said["results"][ref])])
 
     def _body(self, asked: Mapping[str, str], at: float) -> dict[str, Any]:
         until_ms = round(at * 1000)
@@ -79,16 +78,17 @@ class FrameApi:
         if warnings:
             raise partial(self.http, "; ".join(warnings))
 
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        """JSON of another shape is no news."""
+    def _readable(self, read: Callable[[], T]) -> T:
+        """What `read` makes of an answer; JSON of another shape is no news."""
         try:
-            yield
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-            raise ProviderUnavailable(
+            return read()
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError):
+            unreadable = ProviderUnavailable(
                 f"{self.http.ref}: {self.url}/api/ds/query answered JSON that is no query result",
                 "check that the block's url is Grafana, and that its datasource is a Prometheus",
-            ) from None
+            )
+        # Outside of the handler: what is no number is quoted there. A context manager would be inside of it.
+        raise unreadable
 
 
 def _of_frame(frame: Mapping[str, Any]) -> Iterator[Series]:

@@ -50,9 +50,8 @@ class Pushes:
 
     async def _save(self, wanted: dict[str, Any]) -> str:
         name = f"dashboard {wanted['uid']}"
-        found = await self._get(f"/dashboards/uid/{wanted['uid']}")
-        here = found["dashboard"] if found else None
-        if here is not None and TAG not in here.get("tags", ()):
+        here = await self._here(f"/dashboards/uid/{wanted['uid']}")
+        if here is not None and TAG not in here["tags"]:
             raise ProviderError(
                 f"{self.http.ref}: {name} has lost the tag {TAG}: it is somebody's own and was left as it is",
                 "give it the tag back to have it brought up to date, or give it another uid",
@@ -61,19 +60,37 @@ class Pushes:
             return f"{name} is as it should be"
         version = {"version": here["version"], "id": here["id"]} if here else {}
         body = {"dashboard": {**wanted, **version}, "folderUid": self.folder, "overwrite": False, "message": TAG}
-        said = await self._send("POST", "/dashboards/db", body)
-        return f"{name} written as version {said.get('version')}: {self.url}{said.get('url', '')}"
+        said = await self._document("POST", "/dashboards/db", body)
+        written, path = (self.http.hide(str(said.get(key, ""))) for key in ("version", "url"))
+        return f"{name} written as version {written}: {self.url}{path}"
+
+    async def _here(self, path: str) -> dict[str, Any] | None:
+        """The dashboard that is there, with what is read of it; None for none."""
+        found = await self._get(path)
+        here = found.get("dashboard") if found is not None else {}
+        if not isinstance(here, dict) or (here and not {"id", "version"} <= here.keys()):
+            raise self._odd("GET", path)
+        tags = here.get("tags")
+        return {**here, "tags": tags if isinstance(tags, list) else []} if here else None
 
     async def alerts(self, group: str, rules: Sequence[AlertRule]) -> str:
         """Of the rules in Grafana, those that carry our label are brought up to date, and nobody else's touched."""
         at_once = asyncio.Semaphore(AT_ONCE)
         async with within(DEADLINE, f"{self.http.ref}: push alert rules") as writing:
             await self._folder()
-            known = {rule["uid"]: rule for rule in await self._send("GET", "/v1/provisioning/alert-rules")}
+            known = await self._rules()
             done = [writing.create_task(self._rule(group, rule, known, at_once)) for rule in rules]
         count = {what: [task.result() for task in done].count(what) for what in ("new", "changed", "left alone")}
         more = ", ".join(f"{number} {what}" for what, number in count.items() if number)
         return f"{len(rules)} alert rules in folder {self.folder}" + (f" ({more})" if more else "")
+
+    async def _rules(self) -> dict[str, Mapping[str, Any]]:
+        """All alert rules there are, by uid."""
+        path = "/v1/provisioning/alert-rules"
+        said = await self._send("GET", path)
+        if not isinstance(said, list) or not all(isinstance(r, dict) and isinstance(r.get("uid"), str) for r in said):
+            raise self._odd("GET", path)
+        return {rule["uid"]: rule for rule in said}
 
     async def _rule(
         self, group: str, rule: AlertRule, known: Mapping[str, Mapping[str, Any]], at_once: asyncio.Semaphore
@@ -109,30 +126,40 @@ class Pushes:
             if error.status not in (409, 412):
                 raise
 
-    async def _get(self, path: str) -> Any:
+    async def _get(self, path: str) -> dict[str, Any] | None:
         """The document, or None for 404."""
         try:
-            return await self._send("GET", path)
+            return await self._document("GET", path)
         except Rejected as error:
             if error.status != 404:
                 raise
             return None
+
+    async def _document(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        said = await self._send(method, path, body)
+        if not isinstance(said, dict):
+            raise self._odd(method, path)
+        return said
 
     async def _send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         proof = Credential(self.as_.of, {**self.as_.headers, **(headers or {})})
         content = {} if body is None else {"json": body}
         said = await self.http.ask(method, f"{self.url}/api{path}", as_=proof, **content)
         if not isinstance(said, dict | list):
-            raise ProviderUnavailable(
-                f"{self.http.ref}: {method} {self.url}/api{path} answered no document",
-                "check that the block's url is Grafana",
-            )
+            raise self._odd(method, path)
         return said
+
+    def _odd(self, method: str, path: str) -> ProviderUnavailable:
+        return ProviderUnavailable(
+            f"{self.http.ref}: {method} {self.url}/api{path} answered no such document as Grafana's",
+            "check that the block's url is Grafana",
+        )
 
 
 def _ours(here: Mapping[str, Any]) -> bool:
     """A rule that carries our label, and that nobody provisions from files or by another API."""
-    return MARK.items() <= (here.get("labels") or {}).items() and not here.get("provenance")
+    labels = here.get("labels")
+    return isinstance(labels, dict) and MARK.items() <= labels.items() and not here.get("provenance")
 
 
 def rule_uid(group: str, rule: AlertRule) -> str:

@@ -180,6 +180,14 @@ class Http:
         """The first 300 characters, on one line, every secret of the block replaced by ***."""
         return self.hider.shown(text, SHOWN)
 
+    def no_echo(self, where: str, said: Iterable[str]) -> None:
+        """Raises ProviderUnavailable when a part of an answer that will be told, such as an id, repeats a secret."""
+        if self.hider.holds(" ".join(said)):
+            raise ProviderUnavailable(
+                f"{self.ref}: {where} was answered with a secret of this block where a name belongs",
+                "check that the block's URL is the platform's API and not something in front that repeats requests",
+            )
+
     async def close(self) -> None:
         """Close the connections. A later request opens new ones."""
         client, self._client = self._client, None

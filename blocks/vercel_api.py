@@ -31,12 +31,14 @@ class Api:
         async with within(4.0, f"{self.http.ref}: look at the project") as group:
             project = group.create_task(self.ask("GET", f"/v9/projects/{self.project}", rollbackInfo="true"))
             rolling = group.create_task(self.rolling())
-        return wire.Seen(wire.project(project.result()), rolling.result())
+        seen = wire.project(project.result())
+        self._no_echo("the project", seen.told())
+        return wire.Seen(seen, rolling.result())
 
     async def rolling(self) -> wire.Rolling | None:
         """The active rolling release. A project that never had rolling releases may answer 404."""
         said = await self.ask_or_none(f"/v1/projects/{self.project}/rolling-release", state="ACTIVE")
-        return wire.rolling(said) if said is not None else None
+        return self._rolling(said) if said is not None else None
 
     async def start(self, canary: str) -> wire.Rolling | None:
         """At the first stage. Again for the same canary it changes nothing."""
@@ -61,12 +63,12 @@ class Api:
     async def build(self, deployment: str) -> wire.Build | None:
         """The deployment, or None when there is none (any more)."""
         said = await self.ask_or_none(f"/v13/deployments/{quote(deployment, safe='')}")
-        return wire.build(said) if said is not None else None
+        return self._build(wire.build(said)) if said is not None else None
 
     async def builds(self) -> list[wire.Build]:
         """The newest production deployments of the project."""
         asked = {"projectId": self.project, "target": "production", "limit": LISTED}
-        return wire.builds(await self.ask("GET", "/v7/deployments", **asked))
+        return [self._build(build) for build in wire.builds(await self.ask("GET", "/v7/deployments", **asked))]
 
     async def redeploy(self, source: wire.Build, meta: Mapping[str, str]) -> wire.Build:
         """The same source built anew with today's environment, for production, no domain assigned to it."""
@@ -78,7 +80,7 @@ class Api:
             "autoAssignCustomDomains": False,
         }
         asked = {"forceNew": "1", "skipAutoDetectionConfirmation": "1"}
-        return wire.build(await self.ask("POST", "/v13/deployments", body, **asked))
+        return self._build(wire.build(await self.ask("POST", "/v13/deployments", body, **asked)))
 
     async def set_env(self, key: str, value: str) -> None:
         """For production. Raises ProviderError when the platform did not take it."""
@@ -108,7 +110,20 @@ class Api:
 
     async def _rolling_verb(self, verb: str, **body: Any) -> wire.Rolling | None:
         said = await self.ask("POST", f"/v1/projects/{self.project}/rolling-release/{verb}", body)
-        return wire.rolling(said)
+        return self._rolling(said)
+
+    def _rolling(self, said: Any) -> wire.Rolling | None:
+        rolling = wire.rolling(said)
+        self._no_echo("the rolling release", rolling.told() if rolling else ())
+        return rolling
+
+    def _build(self, build: wire.Build) -> wire.Build:
+        self._no_echo("a deployment", build.told())
+        return build
+
+    def _no_echo(self, what: str, told: tuple[str, ...]) -> None:
+        """Ids are journaled, and stand in errors: one that repeats the token is none."""
+        self.http.no_echo(f"a request for {what}", told)
 
     def _at(self, path: str) -> str:
         return f"{self.url}{path}"

@@ -6,14 +6,15 @@ own SDK and CLI read it. An identity is a deployment's id, dpl_…; percentages 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 from canary.errors import ProviderUnavailable
 from canary.ports import Release, Verification
 
+T = TypeVar("T")
 _NEAR = 1e-6
 _UNDER_WAY = ("pending", "in-progress")
 
@@ -47,6 +48,10 @@ class Project:
     job: Job | None
     bypasses: frozenset[str] | None = field(repr=False)
 
+    def told(self) -> tuple[str, ...]:
+        """Its words that come into results and errors."""
+        return (self.production, self.job.to if self.job else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Rolling:
@@ -57,6 +62,10 @@ class Rolling:
     share: float
     stage: int
     ladder: tuple[float, ...]
+
+    def told(self) -> tuple[str, ...]:
+        """Its words that come into results and errors."""
+        return (self.canary, self.current)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,10 @@ class Build:
     meta: Mapping[str, str]
     why: str
     created: float
+
+    def told(self) -> tuple[str, ...]:
+        """Its words that come into results and errors; `why` is hidden where it is told."""
+        return (self.id, self.name, self.url, self.state, self.target, self.project)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,59 +114,81 @@ class Seen:
         return job is not None and job.to == deployment and job.under_way
 
 
+def _understood(what: str) -> Callable[[Callable[[Any], T]], Callable[[Any], T]]:
+    """The reader raises ProviderUnavailable for an answer that it cannot read."""
+
+    def understanding(read: Callable[[Any], T]) -> Callable[[Any], T]:
+        @wraps(read)
+        def understood(said: Any) -> T:
+            try:
+                return read(said)
+            except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+                failure = ProviderUnavailable(
+                    f"Vercel answered something that is not {what}",
+                    "check the block's url; if it is Vercel's, its API has changed: look for a newer version of this "
+                    "program",
+                )
+            # Outside of the handler: what is no number is quoted there. A context manager would be inside of it.
+            raise failure
+
+        return understood
+
+    return understanding
+
+
+@_understood("a project")
 def project(said: Any) -> Project:
     """Of `GET /v9/projects/{id}?rollbackInfo=true`."""
-    with _understood("a project"):
-        if not said["id"]:
-            raise ValueError
-        production = (said.get("targets") or {}).get("production") or {}
-        stages = (said.get("rollingRelease") or {}).get("stages") or []
-        bypasses = said.get("protectionBypass")
-        return Project(
-            production=str(production.get("id") or ""),
-            ladder=_ladder(stages),
-            by_itself=_by_itself(stages),
-            job=_job(said.get("lastAliasRequest")),
-            bypasses=None if bypasses is None else frozenset(bypasses),
-        )
+    if not said["id"]:
+        raise ValueError
+    production = (said.get("targets") or {}).get("production") or {}
+    stages = (said.get("rollingRelease") or {}).get("stages") or []
+    bypasses = said.get("protectionBypass")
+    return Project(
+        production=str(production.get("id") or ""),
+        ladder=_ladder(stages),
+        by_itself=_by_itself(stages),
+        job=_job(said.get("lastAliasRequest")),
+        bypasses=None if bypasses is None else frozenset(bypasses),
+    )
 
 
+@_understood("a rolling release")
 def rolling(said: Any) -> Rolling | None:
     """Of the answers of `/rolling-release` and its verbs; None unless one is active."""
-    with _understood("a rolling release"):
-        told = said["rollingRelease"]
-        if told is None or told["state"] != "ACTIVE":
-            return None
-        stage, exact = told["activeStage"], told.get("currentCanaryPercentage")
-        return Rolling(
-            canary=str(told["canaryDeployment"]["id"]),
-            current=str(told["currentDeployment"]["id"]),
-            share=_share(stage["targetPercentage"] if exact is None else exact),
-            stage=int(stage["index"]),
-            ladder=_ladder(told["stages"]),
-        )
+    told = said["rollingRelease"]
+    if told is None or told["state"] != "ACTIVE":
+        return None
+    stage, exact = told["activeStage"], told.get("currentCanaryPercentage")
+    return Rolling(
+        canary=str(told["canaryDeployment"]["id"]),
+        current=str(told["currentDeployment"]["id"]),
+        share=_share(stage["targetPercentage"] if exact is None else exact),
+        stage=int(stage["index"]),
+        ladder=_ladder(told["stages"]),
+    )
 
 
+@_understood("a deployment")
 def build(said: Any) -> Build:
     """Of `GET /v13/deployments/{id}`, and of an entry of the list, which calls the id `uid`."""
-    with _understood("a deployment"):
-        return Build(
-            id=str(said.get("id") or said["uid"]),
-            name=str(said.get("name") or ""),
-            url=str(said["url"]),
-            state=_state(said),
-            target=str(said.get("target") or "preview"),
-            project=str(said.get("projectId") or ""),
-            meta=dict(said.get("meta") or {}),
-            why=str(said.get("errorMessage") or said.get("readyStateReason") or ""),
-            created=float(said.get("createdAt") or said.get("created") or 0),
-        )
+    return Build(
+        id=str(said.get("id") or said["uid"]),
+        name=str(said.get("name") or ""),
+        url=str(said["url"]),
+        state=_state(said),
+        target=str(said.get("target") or "preview"),
+        project=str(said.get("projectId") or ""),
+        meta=dict(said.get("meta") or {}),
+        why=str(said.get("errorMessage") or said.get("readyStateReason") or ""),
+        created=float(said.get("createdAt") or said.get("created") or 0),
+    )
 
 
+@_understood("a list of deployments")
 def builds(said: Any) -> list[Build]:
     """Of `GET /v7/deployments`."""
-    with _understood("a list of deployments"):
-        return [build(entry) for entry in said["deployments"]]
+    return [build(entry) for entry in said["deployments"]]
 
 
 def at(share: float, ladder: tuple[float, ...]) -> int | None:
@@ -216,14 +251,3 @@ def _share(percentage: Any) -> float:
     if not 0 <= share <= 1:
         raise ValueError
     return share
-
-
-@contextmanager
-def _understood(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise ProviderUnavailable(
-            f"Vercel answered something that is not {what}",
-            "check the block's url; if it is Vercel's, its API has changed: look for a newer version of this program",
-        ) from None

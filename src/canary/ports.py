@@ -335,10 +335,8 @@ class StoredPlan:
 
 
 class Journal(Protocol):
-    """The append-only record that decides what happened, the lock, and the plans.
-
-    Every verb raises JournalUnavailable when the store does not answer in time.
-    """
+    """The append-only record that decides what happened, the lock, and the plans. Every verb raises
+    JournalUnavailable when the store does not answer in time."""
 
     async def append(
         self, rollout: str, after: int, entries: Sequence[NewEntry], fence: Lock | None = None
@@ -353,11 +351,8 @@ class Journal(Protocol):
         """Entries with seq > after, in order; empty for an unknown rollout."""
 
     def lines(self, rollout: str, after: int = 0) -> AsyncIterator[Entry]:
-        """What `read` gives, one by one and never all in memory, for whoever goes through a whole journal.
-
-        Several questions to the store, so JournalUnavailable may come after some entries; what is appended meanwhile
-        may come, too.
-        """
+        """What `read` gives, one by one and never all in memory, for whoever goes through a whole journal. Several
+        questions to the store: JournalUnavailable may come after some entries, and what is appended meanwhile, too."""
 
     async def rollouts(self) -> Sequence[str]:
         """Ids of all rollouts, newest first; streams of BACKTESTS are none."""

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import html
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -18,14 +14,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from canary.blocks.exposition import samples
+from canary.blocks.grafana_push import rule_uid
 from canary.blocks.hiding import Hider
 from canary.blocks.probe import HttpProbe
 from canary.blocks.registry import open_block
 from canary.errors import CanaryError, CredentialError, ProviderUnavailable
-from canary.plan.model import HttpCheck, MetricsCheck
-from canary.ports import Access, Release
+from canary.plan.model import Arms, HttpCheck, MetricsCheck
+from canary.ports import Access, AlertRule, Release
 from canary.rollout.checks import Checks
+from canary.testing import echoes
 from canary.testing.clock import FakeClock
+from canary.testing.echoes import FORMS, PLACES, Answers, Echo, World, echoing
 from canary.testing.fakes import FakeBrowser
 from canary.testing.leaks import told
 from canary.testing.metrics import ARMS, SIGNALS
@@ -38,27 +37,58 @@ Fields = Callable[[str, str], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Kind:
-    """fields: (address, secret) → plain values. paths: of what is sent; shows: whether results are journaled, too."""
+    """fields: (address, secret) → plain values. worlds: good answers, in which a word at a time is the secret."""
 
     ref: str
     fields: Fields
     verbs: Callable[[Any], list[Verb]]
     alphabet: str = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "*")
+    worlds: tuple[World, ...] = ()
+
+    def secrets(self, secret: str) -> tuple[str, ...]:
+        """All that the block was given."""
+        two = self.ref.startswith(("envoy", "vercel"))
+        return (secret, secret[::-1]) if two else (secret,)
 
 
-def _target(block: Any) -> list[Verb]:
+def _target(block: Any, release: Release = RELEASE) -> list[Verb]:
     return [
         block.check_connection,
         block.observe,
-        lambda: block.prepare(RELEASE),
-        lambda: block.expose(RELEASE, 0.1, 1),
-        lambda: block.expose(RELEASE, 0.0, 1),
-        lambda: block.verify(RELEASE, 0.0),
+        lambda: block.prepare(release),
+        lambda: block.verify(release, 0.1),
+        lambda: block.expose(release, 0.1, 1),
+        lambda: block.expose(release, 1.0, 1),
+        lambda: block.expose(release, 0.0, 1),
+        lambda: block.verify(release, 0.0),
     ]
 
 
+def _vercel(block: Any) -> list[Verb]:
+    verbs = [*_target(block, Release("2.1.0", "dpl_stable")), lambda: block.expose(Release("", "dpl_old"), 0.0, 1)]
+    return [*verbs, block.ladder, lambda: block.takes(0.2), lambda: block.switch_off("NEXT_PUBLIC_QUEUE")]
+
+
+def _fly(block: Any) -> list[Verb]:
+    return _target(block, Release("registry.fly.io/docflow:v2.1.0", "registry.fly.io/docflow:v2.0.9"))
+
+
+ACROSS = Arms(canary={"version": "2.1.0"}, baseline={"job": "api"})
+"""One series can match both."""
+
+
 def _metrics(block: Any) -> list[Verb]:
-    return [block.check_connection, lambda: block.read(SIGNALS, ARMS, 0.0, 15.0)]
+    read = [lambda: block.read(SIGNALS, ARMS, 0.0, 15.0), lambda: block.read(SIGNALS, ACROSS, 0.0, 15.0)]
+    return [block.check_connection, *read]
+
+
+BOARD = {"uid": "canary-phase1", "title": "phase1", "templating": {"list": []}}
+RULE = AlertRule("errors", "vector(1)", 60.0, "errors", {"severity": "page"})
+
+
+def _grafana(block: Any) -> list[Verb]:
+    pushes = [lambda: block.push(BOARD), lambda: block.alerts("g", [RULE]), lambda: block.annotate("x", ["y"], 1.0)]
+    return [*_metrics(block), block.check_writing, *pushes]
 
 
 def _notifier(block: Any) -> list[Verb]:
@@ -72,12 +102,45 @@ def _envoy(url: str, secret: str) -> dict[str, Any]:
     return {**urls, **tokens, "runtime_prefix": "routing.api", "clusters": colours, "ready_within": 0.1}
 
 
+GRAFANA = echoes.grafana(rule_uid("g", RULE))
 WORD = "".join(chr(code) for code in range(0x61, 0x7B)) + "0123456789_"
 KINDS = (
     Kind("envoy/x", _envoy, _target),
-    Kind("flags/x", lambda url, s: {"url": url, "token": s}, _target),
+    Kind("flags/x", lambda url, s: {"url": url, "token": s}, _target, worlds=echoes.FLAGS),
+    Kind(
+        "global-config/x",
+        lambda url, s: {"url": url, "token": s, "config_id": "ecfg_1"},
+        _target,
+        worlds=echoes.CONFIG,
+    ),
+    Kind(
+        "vercel/x",
+        lambda url, s: {
+            "url": url,
+            "token": s,
+            "bypass_secret": s[::-1],
+            "project_id": "prj_docflow",
+            "team_id": "team_1",
+            "ready_within": 0.1,
+        },
+        _vercel,
+        worlds=echoes.VERCEL,
+    ),
+    Kind(
+        "fly/x",
+        lambda url, s: {"api_url": url, "token": s, "app": "docflow-api", "ready_within": 0.1},
+        _fly,
+        worlds=echoes.FLY,
+    ),
+    Kind("grafana/proxy", lambda url, s: {"url": url, "token": s, "datasource": "prom"}, _grafana, worlds=GRAFANA),
+    Kind(
+        "grafana/query",
+        lambda url, s: {"url": url, "token": s, "datasource": "prom", "reads": "query"},
+        _grafana,
+        worlds=GRAFANA,
+    ),
     Kind("scraper/x", lambda url, s: {"urls": [f"{url}/metrics"], "bearer": s}, _metrics),
-    Kind("prometheus/bearer", lambda url, s: {"url": url, "bearer": s}, _metrics),
+    Kind("prometheus/bearer", lambda url, s: {"url": url, "bearer": s}, _metrics, worlds=echoes.PROMETHEUS),
     Kind("prometheus/basic", lambda url, s: {"url": url, "username": "ann", "password": s}, _metrics),
     Kind(
         "slack/bot",
@@ -97,64 +160,7 @@ def test_every_kind_that_sends_a_secret_is_here() -> None:
     assert secret == {kind.ref.partition("/")[0] for kind in KINDS} | {"token"}
 
 
-FORMS: dict[str, Callable[[str], str]] = {
-    "plain": str,
-    "bearer": lambda s: f"Authorization: Bearer {s}",
-    "json": lambda s: json.dumps({"sent": {"authorization": s}}),
-    "json in json": lambda s: json.dumps({"why": json.dumps({"token": s})}),
-    "unicode escapes": lambda s: '{"a": "' + "".join(f"\\u{ord(c):04X}" for c in s) + '"}',
-    "html": html.escape,
-    "entities": lambda s: "".join(f"&#{ord(c)};" for c in s),
-    "url": lambda s: "/login?next=" + quote(s, safe=""),
-    "url twice": lambda s: quote(quote(s, safe=""), safe=""),
-    "base64": lambda s: base64.b64encode(s.encode()).decode(),
-    "base64 inside": lambda s: base64.b64encode(f"Bearer {s}!".encode()).decode(),
-    "basic": lambda s: base64.b64encode(f"ann:{s}".encode()).decode(),
-    "base64url": lambda s: base64.urlsafe_b64encode(f"x:{s}".encode()).decode(),
-    "repr": lambda s: repr(s.encode()),
-}
-PLACES: dict[str, Callable[[str], str]] = {
-    "alone": str,
-    "page": lambda s: f"<html>\n<h1>no</h1>{s}</html>",
-    "far behind": lambda s: "x" * 270 + s + "x" * 70,
-    "behind spaces": lambda s: " " * 5000 + s,
-    "message": lambda s: json.dumps({"message": f"no such token {s}"}),
-    "error": lambda s: json.dumps({"error": {"message": s}}),
-    "version": lambda s: json.dumps({"version": s}),
-    "flags": lambda s: json.dumps({"phase1_enabled": True, s: False}),
-    "missing flags": lambda s: json.dumps({s: False}),
-    "slack refuses": lambda s: json.dumps({"ok": False, "error": s}),
-    "slack says where": lambda s: json.dumps({"ok": True, "channel": f"C{s}", "ts": f"1.{s}"}),
-    "runtime": lambda s: json.dumps({"entries": {"routing.api.api_blue": {"final_value": s}}}),
-    "warnings": lambda s: json.dumps({"status": "success", "warnings": [s], "data": {"result": []}}),
-    "series": lambda s: json.dumps({"data": {"result": [{"metric": {"__name__": s}, "values": [[s, s]]}]}}),
-    "metrics": lambda s: f'http_requests_total{{version="2.1.0",token="{s}"}} {s}\n',
-    "a metric's line": lambda s: f"http_requests_total {s} {s} {s}\n",
-}
-
-
-@dataclass(frozen=True)
-class Echo:
-    """How the secret comes back: with which status, in which form, and in how many pieces."""
-
-    status: int
-    form: str
-    pieces: int
-    in_headers: bool = False
-
-    def answer(self, place: str, secrets: Iterable[str]) -> list[bytes]:
-        """The pieces of a whole HTTP answer."""
-        said = " ".join(FORMS[self.form](secret) for secret in secrets)
-        body = PLACES[place](said).encode()
-        one_line = quote(said, safe="!#$&'()+,-./:;=?@[]_~")
-        shown = f"X-Sent: {one_line}\r\nLocation: /{one_line}\r\nWWW-Authenticate: {one_line}\r\n"
-        head = f"HTTP/1.1 {self.status} {one_line if self.in_headers else 'Said'}\r\nConnection: close\r\n"
-        head += f"{shown if self.in_headers else ''}Content-Length: {len(body)}\r\n\r\n"
-        size = max(1, -(-len(body) // self.pieces))
-        return [head.encode(), *(body[at : at + size] for at in range(0, len(body), size))]
-
-
-def echoes() -> st.SearchStrategy[Echo]:
+def answers() -> st.SearchStrategy[Echo]:
     return st.builds(
         Echo,
         status=st.sampled_from([200, 200, 302, 400, 401, 403, 404, 429, 500, 503]),
@@ -162,35 +168,6 @@ def echoes() -> st.SearchStrategy[Echo]:
         pieces=st.integers(1, 4),
         in_headers=st.booleans(),
     )
-
-
-@dataclass
-class Echoing:
-    """A server that says the same to everybody."""
-
-    url: str
-    pieces: list[bytes]
-
-
-@asynccontextmanager
-async def _echoing() -> AsyncIterator[Echoing]:
-    server = Echoing("", [])
-
-    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            for piece in server.pieces:
-                writer.write(piece)
-                await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    listening = await asyncio.start_server(speak, "127.0.0.1", 0)
-    async with listening:
-        server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-        yield server
 
 
 def words_of(error: BaseException) -> str:
@@ -216,35 +193,65 @@ async def _said(verbs: Iterable[Verb]) -> str:
 
 
 class ShortWaits(FakeClock):
-    """Waits are over at once: what is asked is a real server."""
+    """Waits are over at once, and are long: what is asked is a real server, and every poll costs time."""
 
     async def sleep(self, seconds: float) -> None:
-        self.stand_still(seconds)
+        self.stand_still(max(seconds, 2.0))
+
+    def monotonic(self) -> float:
+        self.stand_still(0.05)
+        return super().monotonic()
 
 
-async def _told_by(kind: Kind, secret: str, echo: Echo) -> dict[str, str]:
+async def _told_by(kind: Kind, secret: str, places: Iterable[tuple[str, Answers]]) -> dict[str, str]:
     """Place of the secret in the answers → all that the adapter says then."""
-    sent, said = (secret, secret[::-1]) if kind.ref.startswith("envoy") else (secret,), {}
-    async with _echoing() as server:
-        block: Any = open_block(kind.ref, kind.fields(server.url, secret), ShortWaits())
-        for place in PLACES:
-            server.pieces = echo.answer(place, sent)
+    said = {}
+    async with echoing() as server:
+        for place, server.answers in places:
+            # A new one each time: what an adapter remembers of its former answers is not to keep it from asking.
+            block: Any = open_block(kind.ref, kind.fields(server.url, secret), ShortWaits())
             said[place] = f"{block!r} {await _said(kind.verbs(block))}"
-        await block.close()
+            await block.close()
     return said
 
 
+def _places(kind: Kind, secret: str, echo: Echo) -> Iterable[tuple[str, Answers]]:
+    """The secret in answers of any shape, whoever asks what."""
+    sent = kind.secrets(secret)
+    return [(place, echo.everywhere(sent, shape(echo.said(sent)))) for place, shape in PLACES.items()]
+
+
+def _words(kind: Kind, sent: Iterable[str], echo: Echo) -> Iterable[tuple[str, Answers]]:
+    """The secret as one word of good answers, each answer's words in the first world that has it."""
+    before: list[World] = []
+    for number, world in enumerate(kind.worlds):
+        new = {asked: said for asked, said in world.items() if all(w.get(asked) != said for w in before)}
+        for place, told_world in echoes.planted_in(new, echo.said(sent)):
+            yield f"{number}: {place}", echo.world(sent, {**world, **told_world})
+        before.append(world)
+
+
 @ALL
-@given(data=st.data(), echo=echoes())
+@given(data=st.data(), echo=answers())
 @MANY
 def test_no_adapter_tells_its_secrets(kind: Kind, data: st.DataObject, echo: Echo) -> None:
     """Neither a result nor an error, nor anything behind the error, has the secret that a platform has repeated."""
     secret = data.draw(st.text(kind.alphabet, min_size=12, max_size=40))
-    for place, said in asyncio.run(_told_by(kind, secret, echo)).items():
+    places = [*_places(kind, secret, echo), *_words(kind, kind.secrets(secret), echo)]
+    drawn = data.draw(st.lists(st.sampled_from(places[len(PLACES) :] or places), min_size=1, max_size=3))
+    for place, said in asyncio.run(_told_by(kind, secret, [*places[: len(PLACES)], *drawn])).items():
         assert told([secret, secret[::-1]], said) == [], place
 
 
-@given(secret=st.text(KINDS[0].alphabet, min_size=12, max_size=40), echo=echoes())
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.worlds], ids=lambda kind: kind.ref)
+def test_no_word_of_a_good_answer_is_a_secret(kind: Kind) -> None:
+    """An answer that is right but for one key, word or number, which is the secret, is not told either."""
+    secret, echo = "a-secret-of-some-length", Echo(200, "plain", 1)
+    for place, said in asyncio.run(_told_by(kind, secret, _words(kind, [secret], echo))).items():
+        assert told([secret], said) == [], place
+
+
+@given(secret=st.text(KINDS[0].alphabet, min_size=12, max_size=40), echo=answers())
 @example(secret="pr0be-\\t0ken", echo=Echo(302, "plain", 1, in_headers=True))
 @MANY
 def test_no_check_tells_its_token(secret: str, echo: Echo) -> None:
@@ -262,11 +269,11 @@ async def _observed(secret: str, echo: Echo) -> dict[str, str]:
         MetricsCheck(name="metrics", metrics=("http_requests_total",)),
     )
     bearers = {"token/x": {"Authorization": f"Bearer {secret}"}}
-    async with _echoing() as server:
+    async with echoing() as server:
         access = Access(server.url, {"x-canary-internal": secret})
         checks = Checks(FakeClock(), probe, FakeBrowser(), access, {}, bearers, (), 15.0)
         for place in PLACES:
-            server.pieces = echo.answer(place, [secret])
+            server.answers = echo.everywhere([secret], PLACES[place](echo.said([secret])))
             rounds = [await checks.round(asked), await checks.round(asked)]
             said[place] = f"{rounds} {await _said([lambda: _error(probe, access)])}"
         await probe.close()

@@ -156,7 +156,8 @@ def _arm(series: Series, arms: Arms) -> Arm | None:
     )
     if canary and baseline:
         raise SelectorError(
-            f"{series.name}{dict(series.labels)} matches both arms: canary {dict(arms.canary)} and "
+            # Its other labels are not told: an application may repeat there what it was sent.
+            f"a series of {series.name} matches both arms: canary {dict(arms.canary)} and "
             f"baseline {dict(arms.baseline)}",
             "give `arms` in the plan label values that differ between the candidate and the stable version",
         )
