@@ -24,6 +24,8 @@ TERMS = Terms()
 KEPT: Rule = criterion({"errors": "no worse than baseline by 100%"})
 WORSE: Rule = trigger({"errors": "worse than baseline"})
 LIMIT: Rule = trigger({"errors": "> 1%"})
+BY_THE_END: Rule = trigger({"errors": "worse than baseline", "profile": "swift"})
+"""Its profile plays for being sure by the deadline: what is left until then matters."""
 
 
 def block(number: int, bad: float = 2.0, scrapes: int = 1) -> Block:
@@ -77,11 +79,11 @@ def test_a_block_without_a_moment_is_no_evidence() -> None:
     assert trials.add(block(3, 150.0), None) is trials
 
 
-@pytest.mark.parametrize("horizon", [0, 5, 40])
-@pytest.mark.parametrize("rule", [KEPT, WORSE, LIMIT], ids=lambda rule: rule.text)
+@pytest.mark.parametrize("horizon", [0, 60, 90])
+@pytest.mark.parametrize("rule", [KEPT, WORSE, LIMIT, BY_THE_END], ids=["kept", "worse", "limit", "by the end"])
 def test_a_verdict_rests_on_the_blocks_folded_in_order(rule: Rule, horizon: int) -> None:
     """With the minute of each, and with how many are left until the deadline where that is known."""
-    terms, blocks = Terms(horizon=horizon), [block(n, 4.0 if n % 3 else 1.0) for n in range(20)]
+    terms, blocks = Terms(horizon=horizon), [block(n, 4.0 if n % 3 else 1.0) for n in range(70)]
     trials = folded([rule], blocks, terms, horizon)
     said = SequentialJudge(terms).judge([], [rule], evidence(blocks), traffic="errors").verdicts[0]
     by_hand = verdict(
