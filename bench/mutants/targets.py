@@ -13,12 +13,15 @@ FILES = (
     "src/canary/judge/block.py",
     "src/canary/judge/evidence.py",
     "src/canary/judge/flow.py",
+    "src/canary/judge/sequential.py",
 )
 
 TESTS = (
     "tests/judge/test_judge_evidence.py",
     "tests/judge/test_judge_folding.py",
+    "tests/judge/test_judge_sequential.py",
     "tests/judge/test_judge_starvation.py",
+    "tests/judge/test_judge_trials.py",
     "tests/journal/test_fencing.py",
     "tests/journal/test_journal_conformance.py",
     "tests/rollout/test_asking_runs.py",

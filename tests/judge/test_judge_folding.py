@@ -19,7 +19,13 @@ def block(at: float = 15.0, canary: float | None = 3.0, sent: float | None = 5.0
     if canary is not None:
         arms["canary"] = Increment(canary, 1.0)
     routed: dict[Arm, float] | None = None if sent is None else {"canary": sent, "baseline": 99.0}
-    return Block(**{"at": at, "increments": {"http": arms}, "scrapes": 1, "share": 0.1, "routed": routed} | more)
+    fields: dict[str, Any] = {"at": at, "increments": {"http": arms}, "scrapes": 1, "share": 0.1, "routed": routed}
+    return Block(**fields | more)
+
+
+def about(value: float) -> Any:
+    """The same up to rounding."""
+    return pytest.approx(value)
 
 
 # --- what was sent --------------------------------------------------------------------------------------------
@@ -55,14 +61,14 @@ BEFORE = Flow(weighed=100.0, done=90.0, silent=7.0, seen_sent=3.0, seen_at=2)
 def test_the_share_of_users_tells_what_was_due() -> None:
     """27 of the baseline's nine tenths let expect 3 of the canary's one tenth; 2 came, and so silence is over."""
     found = added(BEFORE, block(canary=2.0))
-    assert found == Flow(pytest.approx(103.0), 92.0, 0.0, seen_sent=12.0, seen_at=4)
+    assert found == Flow(about(103.0), 92.0, 0.0, seen_sent=12.0, seen_at=4)
 
 
 @pytest.mark.parametrize("canary", [0.0, None])
 def test_what_was_due_and_did_not_come_is_silence(canary: float | None) -> None:
     """Absent or zero: what was last seen stays what it was."""
     found = added(BEFORE, block(canary=canary))
-    assert found == Flow(pytest.approx(103.0), 90.0, pytest.approx(10.0), seen_sent=3.0, seen_at=2)
+    assert found == Flow(about(103.0), 90.0, about(10.0), seen_sent=3.0, seen_at=2)
 
 
 @pytest.mark.parametrize("share", [None, 0.0, 1.0])
@@ -99,7 +105,7 @@ def test_a_block_adds_to_everything_once() -> None:
     assert evidence.tally("http", "canary") == Increment(7.0, 2.0)
     assert evidence.tally("http", "baseline") == Increment(54.0)
     assert evidence.sent == Sent(settled=9.0, pending=6.0, blocks=3)
-    assert evidence.flows == {"http": Flow(pytest.approx(6.0), 7.0, 0.0, seen_sent=15.0, seen_at=2)}
+    assert evidence.flows == {"http": Flow(about(6.0), 7.0, 0.0, seen_sent=15.0, seen_at=2)}
     assert (evidence.blocks, evidence.measured, evidence.last_at) == (3, 2, 45.0)
     assert evidence.trail == (first, blind, last)
     assert evidence.before == ()
@@ -209,7 +215,8 @@ def wrong(**more: Any) -> None:
     last, bad = more.pop("last", None), more.pop("watched_bad", 0.0)
     increments = {"http": {"canary": Increment(1.0, last=last)}}
     watched = {"clicks": {"baseline": Increment(1.0, bad)}}
-    Block(**{"at": 15.0, "increments": increments, "scrapes": 1, "watched": watched} | more)
+    fields: dict[str, Any] = {"at": 15.0, "increments": increments, "scrapes": 1, "watched": watched}
+    Block(**fields | more)
 
 
 @pytest.mark.parametrize(

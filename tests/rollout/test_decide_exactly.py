@@ -98,9 +98,9 @@ def soaking(outcome: Outcome | None = Outcome.PASS, **more: Any) -> State:
 
 def asked(**more: Any) -> State:
     """The go-live is asked for: one of two has said yes."""
-    return soaking(
-        **{"approval": Approval(("owner", "lead"), "s", NOW + 1, {"owner": "O"}), "asked": 0.0, "soaking": ""} | more
-    )
+    approval = Approval(("owner", "lead"), "s", NOW + 1, {"owner": "O"})
+    fields: dict[str, Any] = {"approval": approval, "asked": 0.0, "soaking": ""}
+    return soaking(**fields | more)
 
 
 def staging(**more: Any) -> State:
