@@ -10,7 +10,7 @@ ALONE := tests/sandbox tests/e2e/test_real_prometheus.py
 SERVICES := prometheus prometheus-alertmanager chromium postgresql redis-server
 POLICY := /usr/sbin/policy-rc.d
 
-.PHONY: setup demo test bench bench-judge bench-judge-full mutants screenshots docs-examples services lock clean
+.PHONY: setup demo test bench bench-judge bench-judge-full chaos mutants screenshots docs-examples services lock clean
 
 setup: $(STAMP)
 
@@ -63,6 +63,14 @@ bench-judge: setup
 bench-judge-full: setup
 	@mkdir -p bench/out
 	@$(BIN)/python -m bench.judge --cells bench/judge/cells/full.json --out bench/out/judge-full.json
+
+# Storms in virtual time, each promise broken on purpose, and rounds of kills among real parts: about 40 minutes. What the
+# figures of docs/reliability.md are made by; each storm and each round is counted in bench/results/chaos.
+SEED ?= $(shell date +%s)
+chaos: setup services
+	$(BIN)/python -m bench.chaos sim --seed $(SEED) --runs 25000 --out bench/results/chaos
+	$(BIN)/python -m bench.chaos real --seed $(SEED) --minutes 20 --out bench/results/chaos/real
+	$(BIN)/python -m bench.chaos breaks --seed $(SEED) --runs 400
 
 # Small changes to the code that decides: does some test notice each of them? About 3 minutes on one core.
 # What was killed in a file that did not change is not tried again; for all of it, delete the results first.
