@@ -30,6 +30,7 @@ from canary.testing.leaks import told
 from canary.testing.metrics import ARMS, SIGNALS
 
 RELEASE = Release('{"phase1_enabled":true}', '{"phase1_enabled":false}')
+FEW = 40
 MANY = settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 Verb = Callable[[], Awaitable[object]]
 Fields = Callable[[str, str], dict[str, Any]]
@@ -237,9 +238,10 @@ def _words(kind: Kind, sent: Iterable[str], echo: Echo) -> Iterable[tuple[str, A
 def test_no_adapter_tells_its_secrets(kind: Kind, data: st.DataObject, echo: Echo) -> None:
     """Neither a result nor an error, nor anything behind the error, has the secret that a platform has repeated."""
     secret = data.draw(st.text(kind.alphabet, min_size=12, max_size=40))
-    places = [*_places(kind, secret, echo), *_words(kind, kind.secrets(secret), echo)]
-    drawn = data.draw(st.lists(st.sampled_from(places[len(PLACES) :] or places), min_size=1, max_size=3))
-    for place, said in asyncio.run(_told_by(kind, secret, [*places[: len(PLACES)], *drawn])).items():
+    shapes, words = list(_places(kind, secret, echo)), list(_words(kind, kind.secrets(secret), echo))
+    drawn = data.draw(st.lists(st.sampled_from(shapes), min_size=3, max_size=4, unique_by=lambda place: place[0]))
+    drawn += data.draw(st.lists(st.sampled_from(words), max_size=2)) if words else []
+    for place, said in asyncio.run(_told_by(kind, secret, drawn)).items():
         assert told([secret, secret[::-1]], said) == [], place
 
 
@@ -247,7 +249,9 @@ def test_no_adapter_tells_its_secrets(kind: Kind, data: st.DataObject, echo: Ech
 def test_no_word_of_a_good_answer_is_a_secret(kind: Kind) -> None:
     """An answer that is right but for one key, word or number, which is the secret, is not told either."""
     secret, echo = "a-secret-of-some-length", Echo(200, "plain", 1)
-    for place, said in asyncio.run(_told_by(kind, secret, _words(kind, [secret], echo))).items():
+    words = list(_words(kind, [secret], echo))
+    # Of the longest answers every second or third word: the test above draws from all of them.
+    for place, said in asyncio.run(_told_by(kind, secret, words[:: 1 + len(words) // FEW])).items():
         assert told([secret], said) == [], place
 
 

@@ -83,8 +83,8 @@ async def standing(gate: Gate) -> AsyncIterator[str]:
 
 
 def plan_in(folder: Path) -> Path:
-    """The demo's plan with a staging of 5 s, and without what needs a browser."""
-    phase1 = (PLANS / "phase1.yaml").read_text().replace("for: 30m", "for: 5m", 1)
+    """The demo's plan with a staging of 20 s, and without what needs a browser."""
+    phase1 = (PLANS / "phase1.yaml").read_text().replace("for: 30m", "for: 20m", 1)
     (folder / "phase1.yaml").write_text(phase1)
     pages = [check.name for check in load_plan(PLANS / "demo.yaml").plan.checks if isinstance(check, UiCheck)]
     (folder / "demo.yaml").write_text(f"{(PLANS / 'demo.yaml').read_text()}\nwithout: {json.dumps(pages)}\n")
@@ -133,6 +133,11 @@ async def test_a_raise_that_lands_after_the_way_back_is_reversed(
     async def state() -> State:
         return await read_state(journal, "r1")
 
+    async def held() -> bool:
+        ended = (tmp_path / "conductor.log").exists() and process.returncode is not None
+        assert not ended, (tmp_path / "conductor.log").read_text()
+        return gate.held.is_set()
+
     async def gone_back() -> bool:
         return (await state()).rollback is not None and gate.sent[-1:] == [0]
 
@@ -146,7 +151,7 @@ async def test_a_raise_that_lands_after_the_way_back_is_reversed(
             for layer in ("api", "web"):
                 fields[f"envoy/docflow-{layer}"]["admin_url"] = address
             async with conductor(tmp_path, fields) as process:
-                await asyncio.wait_for(gate.held.wait(), PATIENCE)
+                await until(held, "the first raise")
                 os.kill(process.pid, signal.SIGSTOP)
                 guard = asyncio.create_task(Guard(stores, OPENER).watch())
                 await until(gone_back, "the guard to go back")
