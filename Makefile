@@ -64,7 +64,7 @@ bench-judge-full: setup
 	@mkdir -p bench/out
 	@$(BIN)/python -m bench.judge --cells bench/judge/cells/full.json --out bench/out/judge-full.json
 
-# Small changes to the code that decides: does some test notice each of them? About 3 minutes on one core.
+# Small changes to the code that decides: does some test notice each of them? About 8 minutes on one core.
 # What was killed in a file that did not change is not tried again; for all of it, delete the results first.
 mutants: setup
 	@$(BIN)/python -m bench.mutants
