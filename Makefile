@@ -4,15 +4,16 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Tests with a run of their own: the marks of tests/conftest.py, by path, so that nothing else is collected.
-DEMOS := tests/e2e/test_demo_interrupted.py tests/e2e/test_fencing.py tests/house/test_wheel.py
-# Of the tests with a Prefect of their own, those that run beside the others.
-PAGES := tests/prefect/test_ui.py tests/prefect/test_planted_secrets.py
+DEMOS := tests/e2e/test_demo_interrupted.py tests/house/test_wheel.py
+# What takes minutes and changes seldom: make test-long.
+LONG := tests/prefect/test_chaos_real.py tests/prefect/test_planted_secrets.py tests/e2e/test_fencing.py \
+  tests/providers/vercel/test_vercel_clients.py
 ALONE := tests/sandbox tests/e2e/test_real_prometheus.py
 # Debian packages whose programs the tests run. tests/conftest.py says which program comes from which.
 SERVICES := prometheus prometheus-alertmanager chromium postgresql redis-server
 POLICY := /usr/sbin/policy-rc.d
 
-.PHONY: setup demo test bench bench-judge bench-judge-full chaos mutants screenshots docs-examples services lock clean
+.PHONY: setup demo test test-long bench bench-judge bench-judge-full chaos mutants screenshots docs-examples services lock clean
 
 setup: $(STAMP)
 
@@ -36,13 +37,16 @@ test: setup services
 	$(BIN)/lint-imports
 	@# What waits for others beside what computes; then what only counts on a machine that does nothing else.
 	@logs=$$(mktemp -d); trap 'rm -rf '$$logs EXIT; \
-	$(BIN)/python -m pytest -p no:cacheprovider tests/prefect $(PAGES:%=--ignore=%) >$$logs/prefect 2>&1 & prefect=$$!; \
-	$(BIN)/python -m pytest -p no:cacheprovider $(PAGES) >$$logs/pages 2>&1 & pages=$$!; \
+	$(BIN)/python -m pytest -p no:cacheprovider tests/prefect $(LONG:%=--ignore=%) >$$logs/prefect 2>&1 & prefect=$$!; \
 	nice -n 5 $(BIN)/python -m pytest -p no:cacheprovider $(DEMOS) >$$logs/demo 2>&1 & demo=$$!; \
-	$(BIN)/python -m pytest -m "not prefect and not demo and not alone"; failed=$$?; \
-	wait $$prefect || failed=1; wait $$pages || failed=1; wait $$demo || failed=1; \
-	cat $$logs/prefect $$logs/pages $$logs/demo; exit $$failed
+	$(BIN)/python -m pytest -m "not prefect and not demo and not long and not alone"; failed=$$?; \
+	wait $$prefect || failed=1; wait $$demo || failed=1; cat $$logs/prefect $$logs/demo; exit $$failed
 	$(BIN)/python -m pytest $(ALONE)
+
+# Kills among real parts, every secret planted and looked for, a conductor stopped at the worst moment, and the vendors'
+# own clients: about 6 minutes.
+test-long: setup services
+	$(BIN)/python -m pytest $(LONG)
 
 # The README's pictures of the Prefect UI, taken by the tests that click through it.
 screenshots: setup services

@@ -76,13 +76,16 @@ def test_a_test_resolves_no_name_but_localhost() -> None:
 def test_every_test_has_one_run_in_make_test(root: Path, parts: dict[str, tuple[str, ...]]) -> None:
     """What a mark takes out of the large run is named by path in another."""
     makefile = (root / "Makefile").read_text()
-    demos, alone = (re.search(rf"^{name} := (.*)$", makefile, re.MULTILINE) for name in ("DEMOS", "ALONE"))
+    text = makefile.replace("\\\n", " ")
+    demos, long, alone = (re.search(rf"^{name} := (.*)$", text, re.MULTILINE) for name in ("DEMOS", "LONG", "ALONE"))
     assert demos
+    assert long
     assert alone
-    named = {"prefect": ("tests/prefect/",), "demo": demos[1].split(), "alone": alone[1].split()}
+    named = {"prefect": ("tests/prefect/",), "demo": demos[1].split(), "long": long[1].split()}
+    named["alone"] = alone[1].split()
     assert {part: [place.rstrip("/") for place in places] for part, places in parts.items()} == {
         part: [place.rstrip("/") for place in places] for part, places in named.items()
     }
     large = re.search(r'pytest -m "(.*)"', makefile)
     assert large
-    assert large[1] == " and ".join(f"not {part}" for part in ("prefect", "demo", "alone"))
+    assert large[1] == " and ".join(f"not {part}" for part in ("prefect", "demo", "long", "alone"))
