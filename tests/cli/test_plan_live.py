@@ -48,10 +48,11 @@ DOCUMENT: dict[str, Any] = {
 
 
 def document(*shares: str) -> str:
-    """A plan with these canaries, then everybody."""
+    """A plan with a staging phase, these canaries, then everybody."""
     rules = {"criteria": [{"errors": "< 1%"}], "on_undecided": {"extend": "10m", "then": "hold", "for": "2h"}}
     canaries = [{"name": f"canary-{n}", "for": "30m", "exposure": s, **rules} for n, s in enumerate(shares)]
-    return json.dumps({**DOCUMENT, "phases": [*canaries, {"name": "full", "exposure": "100%"}]})
+    staging = {"name": "staging", "for": "10m", "exposure": "0%", "checks": [{"name": "home", "get": "/"}]}
+    return json.dumps({**DOCUMENT, "phases": [staging, *canaries, {"name": "full", "exposure": "100%"}]})
 
 
 @dataclass
@@ -105,7 +106,7 @@ async def test_what_is_found_is_told_in_words(town: Town) -> None:
     said = await town.ask(plan)
     assert tuple(said) == plan.block_refs()
     assert [each.problems for each in said.values()] == [()] * 5
-    shown = "can show 10%; can show 50%; can show 100%"
+    shown = "can show 0%; can show 10%; can show 50%; can show 100%"
     api = said["fly/docflow-api"].line()
     assert api == f"fly/docflow-api: answers; {STABLE}@{town.fly.images[STABLE]} serves everybody; {shown}"
     assert said["vercel/docflow"].line() == f"vercel/docflow: answers; dpl_stable serves everybody; {shown}"
