@@ -228,3 +228,13 @@ async def test_an_api_that_is_away(tmp_path: Path) -> None:
         pytest.raises(BadUsage, match=r"127\.0\.0\.1:9 does not answer"),
     ):
         await live.live(parse_plan(document("10%")))
+
+
+async def test_an_api_that_wants_another_key() -> None:
+    """What Prefect refuses is usage, too, and no traceback."""
+    async with serving(Grafana()) as nobody_is_known:
+        with (
+            temporary_settings({PREFECT_API_URL: f"{nobody_is_known}/api"}),
+            pytest.raises(BadUsage, match=r"Prefect's API answered 401"),
+        ):
+            await live.live(parse_plan(document("10%")))
