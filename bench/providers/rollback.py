@@ -28,6 +28,7 @@ class Back:
     """Rollbacks from one share. Seconds from sending exposure 0 to all until everything is verified.
 
     alone: each target by itself, the same dice; ratio: all at once, against the slowest alone; each run's own.
+    requests, refused: of a run with all, and of these answered 429; the median.
     """
 
     start_to_health: float
@@ -39,6 +40,7 @@ class Back:
     ratio: float
     ratio_most: float
     requests: int
+    refused: int
 
     @property
     def kept(self) -> bool:
@@ -58,15 +60,15 @@ async def _raised(clock: LoopClock, there: Town, share: float) -> None:
         await clock.sleep(LOOK_EVERY)
 
 
-async def _back(seed: int, start_to_health: float, share: float, names: Sequence[str]) -> tuple[float, int]:
-    """Seconds and requests of the way back, as `rollout.retreat` goes it, without a journal."""
+async def _back(seed: int, start_to_health: float, share: float, names: Sequence[str]) -> tuple[float, int, int]:
+    """Seconds, requests and those answered 429 of the way back, as `rollout.retreat` goes it, without a journal."""
     clock = LoopClock()
     there = await town(seed, start_to_health, LATENCY)
     for step in dict.fromkeys((0.1, share)):
         await _raised(clock, there, step)
     await clock.sleep(SOAKED)
-    before = sum(client.statuses.total() for client in there.clients.values())
     for name, client in there.clients.items():
+        client.statuses.clear()
         client.road.random.seed(f"{seed} back {name}")
     release = {name: there.release[name] for name in names}
     began = clock.monotonic()
@@ -78,15 +80,17 @@ async def _back(seed: int, start_to_health: float, share: float, names: Sequence
     took = clock.monotonic() - began
     if "api" in names and not there.at_stable():
         raise AssertionError("verified, and not every machine runs stable")
-    return took, sum(client.statuses.total() for client in there.clients.values()) - before
+    answers = [client.statuses for client in there.clients.values()]
+    return took, sum(each.total() for each in answers), sum(each[429] for each in answers)
 
 
 def backs(start_to_health: float, share: float, runs: int) -> Back:
-    together, requests, alone = [], [], {name: list[float]() for name in ALL}
+    together, requests, refused, alone = [], [], [], {name: list[float]() for name in ALL}
     for seed in range(runs):
-        took, asked = run(_back(seed, start_to_health, share, ALL))
+        took, asked, again = run(_back(seed, start_to_health, share, ALL))
         together.append(took)
         requests.append(asked)
+        refused.append(again)
         for name in ALL:
             alone[name].append(run(_back(seed, start_to_health, share, [name]))[0])
     ratios = [took / max(each[n] for each in alone.values()) for n, took in enumerate(together)]
@@ -100,6 +104,7 @@ def backs(start_to_health: float, share: float, runs: int) -> Back:
         statistics.median(ratios),
         max(ratios),
         round(statistics.median(requests)),
+        round(statistics.median(refused)),
     )
 
 
@@ -108,12 +113,16 @@ def measured(runs: int) -> list[Back]:
 
 
 def shown(found: Sequence[Back]) -> list[str]:
-    told = ["start to health, from     all at once (most)   alone: api   web  flags   ratio (most)   within the aims"]
+    told = [
+        "start to health, from     all at once (most)   alone: api   web  flags   ratio (most)   requests (429)   "
+        "within the aims"
+    ]
     for each in found:
         alone = "  ".join(f"{each.alone[name]:5.1f}" for name in ALL)
         told.append(
             f"{each.start_to_health:4.0f} s, {each.share:4.0%}          {each.together:6.1f} s "
-            f"({each.together_most:5.1f})        {alone}    {each.ratio:5.3f} ({each.ratio_most:5.3f})   {each.kept}"
+            f"({each.together_most:5.1f})        {alone}    {each.ratio:5.3f} ({each.ratio_most:5.3f})   "
+            f"{each.requests:8,} ({each.refused:3})   {each.kept}"
         )
     return told
 
