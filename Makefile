@@ -58,7 +58,7 @@ docs-examples: setup services
 
 # The measured figures of bench/results. Let the machine do nothing else meanwhile.
 bench: setup
-	@for each in startup tick coverage power review reaction ui_checks demo starvation backtest; do \
+	@for each in startup tick coverage power review reaction ui_checks demo starvation backtest providers; do \
 	  echo "bench.$$each"; $(BIN)/python -m bench.$$each --json bench/results/$$each.json || exit 1; \
 	done
 

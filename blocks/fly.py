@@ -17,9 +17,11 @@ from canary.blocks.fly_image import Image
 from canary.blocks.fly_moving import Mover
 from canary.blocks.fly_wire import Machine
 from canary.blocks.http import DEADLINE, Http, bearer, within
-from canary.errors import CredentialError, ProviderError, ProviderUnavailable
+from canary.errors import CredentialError, ProviderError, ProviderUnavailable, Refused
 from canary.ports import Access, Exposure, Release, Verification
 
+_ALONE = "with one machine nobody can be kept from the candidate"
+_SCALE = "scale the app to two machines or more, or go to 100% at once"
 _PLACES = ("private_ip", "machine", "app")
 
 
@@ -35,6 +37,11 @@ def _checked_address(value: str) -> str:
     if not re.match(r"https?://\S+$", value) or any(name not in _PLACES for name in names):
         raise ValueError(f"write an http:// or https:// address; in it may stand {{{'}, {'.join(_PLACES)}}}")
     return value.rstrip("/")
+
+
+def _alone(fleet: Fleet, share: float) -> bool:
+    """Whether that share would have to split one machine."""
+    return 0 < share < 1 and len(fleet.members) == 1
 
 
 class FlyApp(CanaryBlock):
@@ -92,6 +99,15 @@ class FlyApp(CanaryBlock):
         """Image → share of the machines that serve. Raises ProviderError when the group has no machine."""
         async with within(DEADLINE, f"{self.ref}: observe"):
             return Exposure(shares(await self._fleet()))
+
+    async def takes(self, share: float) -> None:
+        """Raises Refused for a part of the users where one machine serves them all; every fleet can show 0 and 1."""
+        if not 0 < share < 1:
+            return
+        async with within(DEADLINE, f"{self.ref}: count the machines"):
+            fleet = await self._fleet()
+        if _alone(fleet, share):
+            raise Refused(f"{self.ref} cannot show {share:.0%}, only 0% and 100%: {_ALONE}", _SCALE)
 
     async def prepare(self, release: Release) -> Access:
         """The candidate on an extra machine that the proxy does not know, and no name of the app in Fly's DNS.
@@ -166,11 +182,8 @@ class FlyApp(CanaryBlock):
     def _possible(self, fleet: Fleet, images: Images, share: float) -> None:
         if share <= 0 and images.stable is None:
             raise ProviderError(f"{self.ref}: it is not known which image to go back to", "name the stable release")
-        if 0 < share < 1 and len(fleet.members) == 1:
-            raise ProviderError(
-                f"{self.ref}: with one machine nobody can be kept from the candidate: {share:.0%} would be everybody",
-                "scale the app to two machines or more, or go to 100% at once",
-            )
+        if _alone(fleet, share):
+            raise ProviderError(f"{self.ref}: {_ALONE}: {share:.0%} would be everybody", _SCALE)
 
     def _private(self, machine: Machine) -> str:
         places: dict[str, Any] = {"private_ip": machine.private_ip, "machine": machine.id, "app": self.app}

@@ -52,7 +52,7 @@ class Mover:
                 work = {m.machine.id: partial(self._move, m, images, epoch, ends) for m in due}
             elif coming:
                 await self._clock.sleep(_LOOK_SECONDS)
-                work = {machine: partial(self._fresh, machine) for machine in coming if machine not in failures}
+                work = {machine: partial(self._fresh, machine) for machine in sorted(coming) if machine not in failures}
             else:
                 break
             for changed in await _each(work, failures):

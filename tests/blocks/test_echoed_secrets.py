@@ -71,7 +71,8 @@ def _vercel(block: Any) -> list[Verb]:
 
 
 def _fly(block: Any) -> list[Verb]:
-    return _target(block, Release("registry.fly.io/docflow:v2.1.0", "registry.fly.io/docflow:v2.0.9"))
+    release = Release("registry.fly.io/docflow:v2.1.0", "registry.fly.io/docflow:v2.0.9")
+    return [*_target(block, release), lambda: block.takes(0.1)]
 
 
 ACROSS = Arms(canary={"version": "2.1.0"}, baseline={"job": "api"})

@@ -44,11 +44,13 @@ def check(
     error_rate: ErrorRate = None,
     latency: LatencyToday = None,
     facts: FactsFile = None,
+    ask: Annotated[bool, typer.Option("--live", help="Ask Prefect and the platforms, too; changes nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a plan; say in words what it does. Exit code 2 when it cannot be used.
 
-    With traffic facts it also says how often rules taken at their word would end a healthy release.
+    With traffic facts it also says how often rules taken at their word would end a healthy release. With --live every
+    block that it names is asked whether it answers, and whether it can show what the phases want.
     """
     from canary.plan.words import phase_in_words, review_in_words, warnings
 
@@ -56,12 +58,15 @@ def check(
     words = [phase_in_words(phase) for phase in loaded.plan.phases]
     cautions, reviewed = warnings(loaded.plan), review_in_words(loaded.plan)
     noted = _notes(loaded.plan, rps, error_rate, latency, facts)
+    found, problems = _live(loaded.plan) if ask else ([], [])
     if as_json:
         told = {"plan": loaded.plan.name, "service": loaded.plan.service, "hash": loaded.hash}
-        said = {"phases": words, "review": reviewed, "notes": noted, "warnings": cautions, "problems": []}
-        typer.echo(json.dumps({**told, **said}, ensure_ascii=False))
+        said = {"phases": words, "review": reviewed, "notes": noted, "warnings": cautions, "problems": problems}
+        typer.echo(json.dumps({**told, **said, **({"live": found} if ask else {})}, ensure_ascii=False))
+        _stop_at(problems)
         return
-    typer.echo(f"{file}: {loaded.plan.name} of service {loaded.plan.service} can be used ({loaded.hash[:12]})")
+    usable = "cannot be used" if problems else "can be used"
+    typer.echo(f"{file}: {loaded.plan.name} of service {loaded.plan.service} {usable} ({loaded.hash[:12]})")
     for number, line in enumerate(words, 1):
         typer.echo(f"  {number}. {line}")
     if reviewed:
@@ -70,6 +75,29 @@ def check(
         typer.echo(f"note: {note}")
     for caution in cautions:
         typer.echo(f"warning: {caution}")
+    for line in found:
+        typer.echo(f"live: {line}")
+    _stop_at(problems)
+
+
+def _live(plan: Plan) -> tuple[list[str], list[str]]:
+    """What the platforms say that is good, and every problem. Prefect is imported for this alone."""
+    import asyncio
+
+    from canary.cli.live import live
+
+    said = asyncio.run(live(plan))
+    return [each.line() for each in said if each.good], [problem for each in said for problem in each.problems]
+
+
+def _stop_at(problems: Sequence[str]) -> None:
+    """Ends with code 2 where there are any, all of them on standard error."""
+    from canary.errors import PlanError
+
+    if problems:
+        error = PlanError([problem.replace("\n", "\n  ") for problem in problems])
+        typer.echo(str(error), err=True)
+        raise typer.Exit(error.exit_code)
 
 
 def _notes(

@@ -79,7 +79,7 @@ async def serving(provider: Provider) -> AsyncIterator[str]:
 
     @web.middleware
     async def in_front(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await _answered(provider, request, handler)
+        return await answered(provider, request, handler)
 
     app = web.Application(middlewares=[in_front], client_max_size=2**24)
     app.add_routes(provider.routes())
@@ -93,7 +93,8 @@ async def serving(provider: Provider) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def _answered(provider: Provider, request: web.Request, handler: Handler) -> web.StreamResponse:
+async def answered(provider: Provider, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What the provider says to the request, misbehaving as its knobs are set; `log` has it then."""
     body = await request.read()
     headers = {name.lower(): value for name, value in request.headers.items()}
     provider.log.append(Asked(request.method, request.path, dict(request.query), headers, body))

@@ -10,8 +10,8 @@ import pytest
 from canary.blocks.fly import FlyApp
 from canary.blocks.fly_leases import Superseded
 from canary.blocks.http import DEADLINE
-from canary.errors import ProviderError, ProviderUnavailable
-from canary.ports import Release
+from canary.errors import ProviderError, ProviderUnavailable, Refused
+from canary.ports import Release, Stepwise
 from canary.testing.fly import CANDIDATE, STABLE, FlyServer
 from canary.testing.fly_machines import FakeLease
 
@@ -150,6 +150,26 @@ async def test_one_machine_cannot_be_split(fly: FlyServer, release: Release, mak
     assert fly.runs(CANDIDATE) == []
     await _until(block, release, 1.0)
     await _until(block, release, 0.0)
+
+
+async def test_which_shares_it_takes_is_known_before(fly: FlyServer, make: Any) -> None:
+    """Ten machines take any; one takes all or nothing, and says so; an empty group says nothing. Nothing is changed."""
+    block = make()
+    assert isinstance(block, Stepwise)
+    for share in (0.0, 0.01, 0.5, 1.0):
+        await block.takes(share)
+    one, *others = fly.machines.values()
+    for machine in others:
+        fly.remove(machine)
+    fly.clock.stand_still(5.0)  # type: ignore[attr-defined]
+    for share in (0.0, 1.0):
+        await block.takes(share)
+    with pytest.raises(Refused, match=r"(?s)cannot show 10%, only 0% and 100%: with one machine.*scale the app"):
+        await block.takes(0.1)
+    fly.remove(one)
+    with pytest.raises(ProviderError, match="has no machine in the process group"):
+        await block.takes(0.1)
+    assert {asked.method for asked in fly.log} == {"GET"}
 
 
 async def test_an_older_conductor_has_no_effect(fly: FlyServer, release: Release, make: Any) -> None:
