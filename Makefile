@@ -33,14 +33,15 @@ demo: setup
 test: setup services
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@# What waits for others beside what computes; then what only counts on a machine that does nothing else.
 	@logs=$$(mktemp -d); trap 'rm -rf '$$logs EXIT; \
 	$(BIN)/python -m pytest -p no:cacheprovider tests/prefect $(LONG:%=--ignore=%) >$$logs/prefect 2>&1 & prefect=$$!; \
+	nice -n 5 $(BIN)/mypy >$$logs/types 2>&1 & types=$$!; \
 	nice -n 5 $(BIN)/python -m pytest -p no:cacheprovider $(DEMOS) >$$logs/demo 2>&1 & demo=$$!; \
 	$(BIN)/python -m pytest -m "not prefect and not demo and not long and not alone"; failed=$$?; \
-	wait $$prefect || failed=1; wait $$demo || failed=1; cat $$logs/prefect $$logs/demo; exit $$failed
+	wait $$types || failed=1; wait $$prefect || failed=1; wait $$demo || failed=1; \
+	cat $$logs/types $$logs/prefect $$logs/demo; exit $$failed
 	$(BIN)/python -m pytest $(ALONE)
 
 # Kills among real parts, every secret planted and looked for, a conductor stopped at the worst moment, and the vendors'

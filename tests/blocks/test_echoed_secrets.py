@@ -31,7 +31,7 @@ from canary.testing.metrics import ARMS, SIGNALS
 
 RELEASE = Release('{"phase1_enabled":true}', '{"phase1_enabled":false}')
 FEW = 40
-MANY = settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 Verb = Callable[[], Awaitable[object]]
 Fields = Callable[[str, str], dict[str, Any]]
 
