@@ -9,7 +9,7 @@ from canary.plan.load import parse_plan
 from canary.ports import Journal
 from canary.rollout.by_hand import stays
 from canary.rollout.conducting import Stores, stored_plan
-from canary.rollout.folding import fold
+from canary.rollout.following import Following
 from canary.rollout.overdue import Overdue, overdue
 from canary.rollout.state import State
 from canary.tasks.later import run_later
@@ -25,24 +25,25 @@ OLD = 30 * 86_400.0
 class LostRuns:
     """Looks for them. It remembers how far it has read each rollout: a look costs what is new, not days of blocks."""
 
-    def __init__(self) -> None:
-        self._read: dict[str, State] = {}
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+        self._following = Following(stores.journal)
 
-    async def make_again(self, stores: Stores) -> list[str]:
+    async def make_again(self) -> list[str]:
         """The names of the runs that were missing; none without a Prefect API: Prefect would start one of its own.
 
         Raises what Prefect raises, and JournalUnavailable.
         """
         made: list[str] = []
         built_upon: set[str] = set()
-        now = stores.clock.now()
-        for rollout in await stores.journal.rollouts() if get_current_settings().api.url else ():
-            state = await self._up_to_date(stores.journal, rollout)
+        journal, now = self.stores.journal, self.stores.clock.now()
+        for rollout in await journal.rollouts() if get_current_settings().api.url else ():
+            state = await self._readable(rollout)
             if state is None:
                 continue
             if state.ended and now - state.ended_at > OLD:
                 break
-            for missing in await _missing(stores.journal, state, now):
+            for missing in await _missing(journal, state, now):
                 # What a later rollout built upon is not looked at any more.
                 if missing.kind == "review" or state.service not in built_upon:
                     made.append(await _make(missing, state, now))
@@ -50,18 +51,14 @@ class LostRuns:
                 built_upon.add(state.service)
         return made
 
-    async def _up_to_date(self, journal: Journal, rollout: str) -> State | None:
+    async def _readable(self, rollout: str) -> State | None:
         """None for a rollout that another version wrote: it must stop no other."""
-        state = self._read.get(rollout, State(rollout))
         try:
-            async for entry in journal.lines(rollout, state.seq):
-                state = fold(state, [entry])
+            return await self._following.of(rollout)
         except JournalUnavailable:
             raise
         except JournalError:
             return None
-        self._read[rollout] = state
-        return state
 
 
 async def _missing(journal: Journal, state: State, now: float) -> tuple[Overdue, ...]:

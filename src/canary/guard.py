@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from canary.errors import CanaryError, JournalUnavailable
 from canary.ports import Lock
 from canary.rollout.adapters import Opener, open_adapters
-from canary.rollout.alarm import Alarm
+from canary.rollout.alarm import Alarm, Routes
 from canary.rollout.by_hand import finish
 from canary.rollout.conducting import Stores, conducting, refuse, taking
 from canary.rollout.events import Cause
-from canary.rollout.people import read_state
+from canary.rollout.following import Following
 from canary.rollout.record import Listener
 from canary.rollout.reviving import Reviver, Runs
 from canary.rollout.unbegun import Unbegun
@@ -28,18 +28,25 @@ class Guard:
     back, or, at full, brought to its end.
 
     runs: where other conductors are asked for; None without a Prefect to ask.
+    routes: where it keeps whom to page, for a start without the journal; None where nothing is kept.
     looked_at: unix seconds of the last look that the journal answered; None before the first.
     """
 
     def __init__(
-        self, stores: Stores, opener: Opener, listeners: tuple[Listener, ...] = (), runs: Runs | None = None
+        self,
+        stores: Stores,
+        opener: Opener,
+        listeners: tuple[Listener, ...] = (),
+        runs: Runs | None = None,
+        routes: Routes | None = None,
     ) -> None:
         self.stores = stores
         self.opener = opener
         self.listeners = listeners
-        self._alarm = Alarm(stores, opener)
+        self._following = Following(stores.journal)
+        self._alarm = Alarm(stores, opener, routes)
         self._unbegun = Unbegun(stores)
-        self._undone = Undone(stores, opener)
+        self._undone = Undone(stores, opener, self._following)
         self._reviver = Reviver(stores, runs) if runs else None
         self.looked_at: float | None = None
         self._busy: set[str] = set()
@@ -47,23 +54,29 @@ class Guard:
     async def watch(self) -> None:
         """For ever. A journal that is away is waited for, and paged for: without it there is nothing to know.
 
-        A recovery may take minutes; meanwhile the other services are watched as ever.
+        A recovery, or a lowering, may take minutes; meanwhile the other services are watched as ever.
         """
-        async with asyncio.TaskGroup() as recoveries:
+        async with asyncio.TaskGroup() as works:
+            lowering = None
             while True:
-                for lock in await self._gone():
+                locks = await self._locks()
+                if lowering is None or lowering.done():
+                    lowering = works.create_task(self._undone.look(locks))
+                for lock in self._gone(locks):
                     if lock.rollout not in self._busy:
-                        recoveries.create_task(self._recover(lock))
+                        works.create_task(self._recover(lock))
                 await self.stores.clock.sleep(LOOK_EVERY)
 
     async def look(self) -> Sequence[str]:
         """One look; the rollouts it brought to an end. Raises nothing: what failed is tried again at the next look."""
-        gone = await self._gone()
+        locks = await self._locks()
+        await self._undone.look(locks)
+        gone = self._gone(locks)
         recovered = await asyncio.gather(*(self._recover(lock) for lock in gone))
         return [lock.rollout for lock, done in zip(gone, recovered, strict=True) if done]
 
-    async def _gone(self) -> Sequence[Lock]:
-        """The locks of conductors that have died."""
+    async def _locks(self) -> Sequence[Lock]:
+        """Of every rollout under way; none while the journal does not answer."""
         try:
             await self.stores.spool.flush(self.stores.journal)
             locks = await self.stores.journal.locks()
@@ -71,10 +84,15 @@ class Guard:
         except JournalUnavailable:
             await self._alarm.silent("read")
             return ()
+        self._following.forget_all_but({lock.rollout for lock in locks})
         await self._alarm.heard(locks)
-        await self._undone.look(locks)
         self.looked_at = self.stores.clock.now()
-        return [lock for lock in locks if lock.lease_until + EXPIRED_FOR < self.stores.clock.now()]
+        return locks
+
+    def _gone(self, locks: Sequence[Lock]) -> Sequence[Lock]:
+        """The locks of conductors that have died."""
+        now = self.stores.clock.now()
+        return [lock for lock in locks if lock.lease_until + EXPIRED_FOR < now]
 
     async def _recover(self, lock: Lock) -> bool:
         self._busy.add(lock.rollout)
@@ -96,13 +114,13 @@ class Guard:
         return True
 
     async def _another_may_come(self, lock: Lock) -> bool:
-        state = await read_state(self.stores.journal, lock.rollout)
+        state = await self._following.of(lock.rollout)
         begun = state.release and not state.ended
         return bool(begun and self._reviver and await self._reviver.may_come(state, lock))
 
     async def _finish(self, lock: Lock) -> None:
         """Takes the dead conductor's place."""
-        state = await read_state(self.stores.journal, lock.rollout)
+        state = await self._following.of(lock.rollout)
         if not state.release or state.ended or state.at_full:
             await self._close(lock)
             return

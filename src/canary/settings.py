@@ -45,6 +45,11 @@ class Settings:
         """The folder of what waits for a journal that was away."""
         return self.home / "spool"
 
+    @property
+    def routes(self) -> Path:
+        """The file of whom the guard pages while the journal is away, sealed."""
+        return self.home / "routes.sealed"
+
 
 def _home(env: Mapping[str, str]) -> Path:
     given = env.get("CANARY_HOME", "").strip()

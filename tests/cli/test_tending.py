@@ -18,7 +18,9 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     found: list[Any] = []
 
     class Lost:
-        async def make_again(self, stores: Any) -> list[str]:
+        def __init__(self, stores: Any) -> None: ...
+
+        async def make_again(self) -> list[str]:
             now = found.pop(0) if len(found) > 1 else found[0]
             if isinstance(now, Exception):
                 raise now

@@ -213,6 +213,13 @@ BLIND = [
     ),
     (soaking(sampled_at=NOW - stale_after(PLAN)), d.PassPhase("canary", reason(PASS))),
     (soaking(NO_DATA), d.RollBack("no evidence", f"no evidence: {reason(NO_DATA)}")),
+    # A new conductor looks itself first, for as long as a sample is good for.
+    (soaking(sampled_at=NOW - 1000, took_at=NOW - stale_after(PLAN)), d.Tick()),
+    (soaking(blind_since=NOW - 1000, took_at=NOW), d.Tick()),
+    (
+        soaking(sampled_at=NOW - 1000, took_at=NOW - stale_after(PLAN) - 0.1),
+        d.RollBack("no evidence", "no evidence: the last sample is 1000 s old"),
+    ),
 ]
 
 

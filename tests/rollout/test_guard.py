@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from canary.errors import BadUsage, Refused
+from canary.errors import BadUsage, JournalError, Refused
 from canary.guard import EXPIRED_FOR, Guard
 from canary.ports import Release, StoredPlan
 from canary.rollout import events as e
@@ -109,6 +109,43 @@ async def test_a_recovery_that_lasts_delays_no_other(world: Any, later: float) -
         assert blog.platform.share() == 0.1
         await world.clock.sleep(2)
         assert blog.platform.share() == 0.0
+
+
+async def test_a_lowering_that_lasts_delays_no_other(world: Any, person: Any) -> None:
+    """An aborted rollout's dead conductor left a platform that never answers: another service's dead conductor is
+    replaced as soon as ever, 5 s after its lease."""
+    blog = Blog(world)
+    task = world.start()
+    await world.in_canary()
+    await die(world, task)
+    world.platforms["web"].unreachable = True
+    await blog.dies()
+    async with guarding(world, blog.opener) as guard:
+        await world.clock.sleep(LEASE + EXPIRED_FOR - 4)
+        await world.says(e.AbortAsked(**person()))
+        await world.clock.sleep(6)
+        assert blog.platform.share() == 0.0
+        assert not guard.done()
+
+
+async def test_a_damaged_first_line_ends_no_guard(world: Any) -> None:
+    """What cannot be read is passed over: the guard goes on, and another rollout is recovered."""
+    blog = Blog(world)
+    await world.begin()
+    world.journal._lines["r1"][0] = replace(world.journal._lines["r1"][0], type="from_the_future")
+    lines = world.journal.lines
+
+    def damaged(rollout: str, after: int = 0) -> Any:
+        if rollout == "r1":
+            raise JournalError("its lines have a hole")
+        return lines(rollout, after)
+
+    world.journal.lines = damaged
+    await blog.dies()
+    async with guarding(world, blog.opener) as guard:
+        await world.clock.sleep(LEASE + EXPIRED_FOR + 2)
+        assert blog.platform.share() == 0.0
+        assert not guard.done()
 
 
 async def test_who_cannot_open_the_vault_writes_nothing(world: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -248,6 +248,55 @@ async def test_a_silent_journal_is_paged_by_the_guard(world: Any) -> None:
     assert state.ended.outcome == "rolled_back"
     assert (await world.types()).count("paged") >= 2
     assert "r1:guard-journal" in state.paged
+
+
+@dataclass
+class Kept:
+    """What a guard leaves to the next one of its host."""
+
+    routes: Mapping[str, Any] = field(default_factory=dict)
+    broken: bool = False
+
+    async def keep(self, routes: Mapping[str, Any]) -> None:
+        if self.broken:
+            raise OSError("no room")
+        self.routes = dict(routes)
+
+    async def kept(self) -> Mapping[str, Any]:
+        if self.broken:
+            raise OSError("no such disk")
+        return self.routes
+
+
+@contextlib.asynccontextmanager
+async def remembering(world: Any, kept: Kept) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(Guard(world.stores, world.opener, (), FakeRuns(world), kept).watch())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_a_guard_that_starts_without_the_journal_pages(world: Any, broken: bool) -> None:
+    """By the routes that the guard before it has kept; what cannot be kept or read ends neither of them."""
+    await killed_in_canary(world)
+    kept = Kept(broken=broken)
+    async with remembering(world, kept):
+        await world.clock.sleep(3)
+        assert {rollout: list(routes) for rollout, routes in kept.routes.items()} == (
+            {} if broken else {"r1": list(world.plan.notify.page)}
+        )
+    world.journal.away = True
+    async with remembering(world, kept) as guard:
+        await world.clock.sleep(15)
+        assert told(world) == ([] if broken else ["r1:guard-journal"])
+        assert not guard.done()
+        world.journal.away = False
+        assert (await world.until(lambda s: s.ended is not None, 90)).ended.outcome == "rolled_back"
+        await world.clock.sleep(3)
+    assert not kept.routes
 
 
 async def test_a_silence_is_counted_anew(world: Any) -> None:

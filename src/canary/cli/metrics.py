@@ -22,7 +22,7 @@ from canary.guard import Guard
 from canary.journal.fencing import FREED
 from canary.plan.model import Plan
 from canary.ports import Clock, Journal, Lock
-from canary.rollout.folding import fold
+from canary.rollout.following import Following
 from canary.rollout.history import Story, plan_of
 from canary.rollout.state import State
 from canary.rollout.view import TargetRow, View, view
@@ -47,7 +47,7 @@ class Reader:
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self.journal = journal
         self.clock = clock
-        self._states: dict[str, State] = {}
+        self._following = Following(journal)
         self._plans: dict[str, Plan | None] = {}
         self._read: tuple[UnderWay, ...] | None = None
         self._read_at = -math.inf
@@ -64,20 +64,18 @@ class Reader:
     async def _anew(self) -> tuple[UnderWay, ...] | None:
         try:
             locks = await self.journal.locks()
-            self._states = {lock.rollout: self._states.get(lock.rollout, State(lock.rollout)) for lock in locks}
+            self._following.forget_all_but({lock.rollout for lock in locks})
             return tuple([UnderWay(lock, await self._seen(lock.rollout)) for lock in locks])
         except JournalUnavailable:
             return None
 
     async def _seen(self, rollout: str) -> View | None:
-        known = self._states[rollout]
         try:
-            state = fold(known, await self.journal.read(rollout, known.seq))
+            state = await self._following.of(rollout)
         except JournalUnavailable:
             raise
         except JournalError:
             return None
-        self._states[rollout] = state
         return view(Story(state), await self._plan(state), self.clock.now())
 
     async def _plan(self, state: State) -> Plan | None:

@@ -184,24 +184,24 @@ async def _guard_once() -> Sequence[str]:
         from canary.tasks.missing import LostRuns
 
         recovered = await watching.look()
-        await _tend(watching.stores, LostRuns(), "")
+        await _tend(LostRuns(watching.stores), "")
         return recovered
 
 
 async def _tending(stores: Stores) -> None:
     from canary.tasks.missing import LostRuns
 
-    lost, trouble = LostRuns(), ""
+    lost, trouble = LostRuns(stores), ""
     while True:
-        trouble = await _tend(stores, lost, trouble)
+        trouble = await _tend(lost, trouble)
         await stores.clock.sleep(TEND_EVERY)
 
 
-async def _tend(stores: Stores, lost: LostRuns, before: str) -> str:
+async def _tend(lost: LostRuns, before: str) -> str:
     """Make lost reviews and looks again. What stands in the way is said when it is new, and ends no guard."""
     try:
         async with asyncio.timeout(TEND_EVERY):
-            for name in await lost.make_again(stores):
+            for name in await lost.make_again():
                 sys.stderr.write(f"was missing, and is made again: {name}\n")
     except Exception as error:
         trouble = type(error).__name__
@@ -230,11 +230,12 @@ async def _opened_guard() -> AsyncIterator[Guard]:
     from canary.blocks.opener import OPENER
     from canary.cli.following import tell
     from canary.guard import Guard
+    from canary.journal.routes import open_routes
     from canary.tasks.runs import prefect_runs
     from canary.tasks.stores import opened
 
     async with opened() as stores:
-        yield Guard(stores, OPENER, (tell,), prefect_runs(stores.journal))
+        yield Guard(stores, OPENER, (tell,), prefect_runs(stores.journal), open_routes())
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

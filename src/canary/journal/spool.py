@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from canary.errors import Conflict, JournalUnavailable
+from canary.errors import Conflict, JournalError, JournalUnavailable
 from canary.journal.codec import encode
 from canary.journal.files import fsync_folder, opened, private_folder
 from canary.ports import Entry, Journal, NewEntry
@@ -58,12 +58,12 @@ class Spool:
     async def flush(self, journal: Journal) -> None:
         """Append what is pending behind the newest entries, and remove it here. Raises JournalUnavailable.
 
+        What a rollout's own journal does not take, because it is damaged or always written to, waits for the next time.
         A line torn by a crash, in the middle of `add`, was promised to nobody: it is left out, and the last
         entry appended tells of it in `torn_lines`.
         """
         for rollout, found in self._found():
-            if found.entries:
-                await _deliver(journal, rollout, _marked(found))
+            if found.entries and await _delivered(journal, rollout, _marked(found)):
                 self._remove(rollout, found.size)
 
     def _file(self, rollout: str) -> Path:
@@ -100,19 +100,26 @@ class Spool:
             raise _refused(file, error) from error
 
 
-async def _deliver(journal: Journal, rollout: str, entries: Sequence[NewEntry]) -> None:
+async def _delivered(journal: Journal, rollout: str, entries: Sequence[NewEntry]) -> bool:
     for _ in range(_RACES):
-        journaled = await journal.read(rollout)
-        known = {entry.data.get("spool_id") for entry in journaled}
-        missing = [entry for entry in entries if entry.data["spool_id"] not in known]
-        if not missing:
-            return
         try:
-            await journal.append(rollout, _newest(journaled), missing)
-            return
-        except Conflict as error:
-            lost = error
-    raise lost
+            return await _appended(journal, rollout, entries)
+        except Conflict:
+            continue
+        except JournalUnavailable:
+            raise
+        except JournalError:
+            return False
+    return False
+
+
+async def _appended(journal: Journal, rollout: str, entries: Sequence[NewEntry]) -> bool:
+    journaled = await journal.read(rollout)
+    known = {entry.data.get("spool_id") for entry in journaled}
+    missing = [entry for entry in entries if entry.data["spool_id"] not in known]
+    if missing:
+        await journal.append(rollout, _newest(journaled), missing)
+    return True
 
 
 def _newest(entries: Sequence[Entry]) -> int:

@@ -1,15 +1,16 @@
-"""Paging while the journal is away: by the routes of what was under way when it last answered."""
+"""Paging while the journal is away: by the routes of what was under way when it last answered a guard of this host."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from canary.errors import JournalUnavailable
 from canary.plan.load import parse_plan
-from canary.ports import Lock, Notifier
-from canary.rollout.adapters import Opener, open_notifiers
+from canary.ports import Lock
+from canary.rollout.adapters import Fields, Opener, open_notifiers
 from canary.rollout.conducting import Stores, stored_plan
 from canary.rollout.desk import Desk
 from canary.rollout.events import Event
@@ -19,26 +20,45 @@ from canary.rollout.record import SILENT_AFTER
 from canary.rollout.silence import Asked, Silence
 
 
+class Routes(Protocol):
+    """Whom to page, kept where a journal that is away does not take it along: rollout → block reference → fields.
+
+    Holds secrets, sealed. Either verb may raise anything.
+    """
+
+    async def keep(self, routes: Mapping[str, Mapping[str, Fields]]) -> None:
+        """In place of what was kept before."""
+
+    async def kept(self) -> Mapping[str, Mapping[str, Fields]]: ...
+
+
 class Alarm:
     """The guard's own: without a journal it can bring nobody back, so that somebody must know."""
 
-    def __init__(self, stores: Stores, opener: Opener) -> None:
+    def __init__(self, stores: Stores, opener: Opener, routes: Routes | None = None) -> None:
         self.stores = stores
         self.opener = opener
-        self._under_way: dict[str, Mapping[str, Notifier]] = {}
+        self.routes = routes
+        self._under_way: dict[str, Mapping[str, Fields]] | None = None
         self._silence = Silence(stores.clock)
         self._paged_at = float("-inf")
 
     async def heard(self, locks: Sequence[Lock]) -> None:
         """The journal answered: who would have to be woken is remembered, from preflight on. Raises nothing."""
         self.answered("read")
-        rollouts = {lock.rollout for lock in locks}
-        for rollout in self._under_way.keys() - rollouts:
-            await asyncio.gather(*(route.close() for route in self._under_way.pop(rollout).values()))
-        for rollout in sorted(rollouts - self._under_way.keys()):
+        known, rollouts = self._under_way, {lock.rollout for lock in locks}
+        found = {rollout: fields for rollout, fields in (known or {}).items() if rollout in rollouts}
+        for rollout in sorted(rollouts - found.keys()):
             # Nothing is sealed yet, or one journal is broken: no single rollout may end the guard of the others.
             with contextlib.suppress(Exception):
-                self._under_way[rollout] = await self._routes(rollout)
+                found[rollout] = await self._sealed(rollout)
+        if found == known:
+            return
+        self._under_way = found
+        if self.routes:
+            # A disk that is full takes nothing: what this process remembers is enough while it lives.
+            with contextlib.suppress(Exception):
+                await self.routes.keep(found)
 
     def answered(self, asked: Asked) -> None:
         """The next silence is counted, and paged, anew."""
@@ -54,22 +74,36 @@ class Alarm:
         if for_seconds < SILENT_AFTER or now - self._paged_at < PAGE_AGAIN_AFTER:
             return
         self._paged_at = now
-        await asyncio.gather(*(self._page(name, for_seconds) for name in self._under_way))
+        under_way = await self._known()
+        paging = (self._page(name, fields, for_seconds) for name, fields in under_way.items())
+        await asyncio.gather(*paging, return_exceptions=True)
 
-    async def _routes(self, rollout: str) -> Mapping[str, Notifier]:
+    async def _known(self) -> Mapping[str, Mapping[str, Fields]]:
+        """As the journal told it, or, when it never answered this process, as an earlier one has kept it."""
+        if self._under_way is None and self.routes:
+            with contextlib.suppress(Exception):
+                return await self.routes.kept()
+        return self._under_way or {}
+
+    async def _sealed(self, rollout: str) -> Mapping[str, Fields]:
         state = await read_state(self.stores.journal, rollout)
         plan = parse_plan((await stored_plan(self.stores.journal, state.plan_hash)).body)
-        return open_notifiers(plan.notify.page, await self.stores.vault.open(rollout), self.opener)
+        sealed = await self.stores.vault.open(rollout)
+        return {ref: sealed[ref] for ref in plan.notify.page}
 
-    async def _page(self, rollout: str, for_seconds: float) -> None:
+    async def _page(self, rollout: str, fields: Mapping[str, Fields], for_seconds: float) -> None:
         async def spooled(event: Event) -> None:
             entry = event.entry(self.stores.clock.now())
             await asyncio.to_thread(self.stores.spool.add, rollout, [entry])
 
-        desk = Desk(self.stores.clock, rollout, {}, self._under_way[rollout], spooled)
+        routes = open_notifiers(fields, fields, self.opener)
+        desk = Desk(self.stores.clock, rollout, {}, routes, spooled)
         what = (
             f"the journal has not answered the guard for {for_seconds:.0f} s: a conductor that dies now is not replaced"
         )
-        # A spool that is full is the lesser trouble: the page is out.
-        with contextlib.suppress(JournalUnavailable):
-            await desk.page_now(f"{rollout}:guard-journal", f"{what}. See to it that CANARY_JOURNAL_URL answers")
+        try:
+            # A spool that is full is the lesser trouble: the page is out.
+            with contextlib.suppress(JournalUnavailable):
+                await desk.page_now(f"{rollout}:guard-journal", f"{what}. See to it that CANARY_JOURNAL_URL answers")
+        finally:
+            await asyncio.gather(*(route.close() for route in routes.values()), return_exceptions=True)

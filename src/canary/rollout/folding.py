@@ -19,14 +19,15 @@ def fold(state: State, entries: Iterable[Entry]) -> State:
     """The state after these lines; those at or before `state.seq` are passed over. Raises JournalError."""
     for entry in entries:
         if entry.seq > state.seq:
-            state = replace(_after(entry, state), seq=entry.seq)
+            _, state = read(state, entry)
     return state
 
 
-def _after(entry: Entry, state: State) -> State:
+def read(state: State, entry: Entry) -> tuple[e.Event, State]:
+    """What the next line says, and the state after it. Raises JournalError."""
     event = e.parse(entry)
     try:
-        return apply(event, state, entry.at)
+        return event, apply(event, state, entry.at).changed(seq=entry.seq)
     except Exception as error:
         # Blocks and verdicts check themselves, each in its own words.
         raise e.not_understood(entry) from error
@@ -41,8 +42,7 @@ def apply(event: e.Event, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.RolloutStarted, state: State, at: float) -> State:
-    return replace(
-        state,
+    return state.changed(
         plan_hash=event.plan_hash,
         service=event.service,
         version=event.version,
@@ -54,23 +54,22 @@ def _(event: e.RolloutStarted, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.ConductorTook, state: State, at: float) -> State:
-    return replace(state, epoch=event.epoch, took_at=at, takeovers=state.takeovers + (1 if state.epoch else 0))
+    return state.changed(epoch=event.epoch, took_at=at, takeovers=state.takeovers + (1 if state.epoch else 0))
 
 
 @apply.register
 def _(event: e.ConductorAsked, state: State, at: float) -> State:
-    return replace(state, asked_run=Asked(event.attempt, event.epoch, at))
+    return state.changed(asked_run=Asked(event.attempt, event.epoch, at))
 
 
 @apply.register
 def _(event: e.PreflightPassed, state: State, at: float) -> State:
-    return replace(state, release=event.release, stable_version=event.stable_version, former=event.former)
+    return state.changed(release=event.release, stable_version=event.stable_version, former=event.former)
 
 
 @apply.register
 def _(event: e.PhaseStarted, state: State, at: float) -> State:
-    return replace(
-        state,
+    return state.changed(
         phase=event.phase,
         phase_since=at,
         approval=None,
@@ -86,8 +85,8 @@ def _(event: e.PhaseStarted, state: State, at: float) -> State:
 @apply.register
 def _(event: e.PrepareObserved, state: State, at: float) -> State:
     if not event.ready:
-        return replace(state, unready=f"{event.target}: {event.detail}")
-    return replace(state, prepared=state.prepared | {event.target}, unready=None)
+        return state.changed(unready=f"{event.target}: {event.detail}")
+    return state.changed(prepared=state.prepared | {event.target}, unready=None)
 
 
 @apply.register
@@ -95,17 +94,17 @@ def _(event: e.CheckObserved, state: State, at: float) -> State:
     last = {**state.looks.last, event.name: (event.outcome, event.detail)}
     skipped = [event.name] if event.outcome == "skipped" else []
     all_skipped = tuple(dict.fromkeys([*state.skipped, *skipped]))
-    return replace(state, looks=replace(state.looks, last=last), skipped=all_skipped)
+    return state.changed(looks=replace(state.looks, last=last), skipped=all_skipped)
 
 
 @apply.register
 def _(event: e.ChecksLooked, state: State, at: float) -> State:
-    return replace(state, looks=replace(state.looks, round=event.round, at=at))
+    return state.changed(looks=replace(state.looks, round=event.round, at=at))
 
 
 @apply.register
 def _(event: e.ApprovalAsked, state: State, at: float) -> State:
-    return replace(state, approval=Approval(event.roles, event.subject, event.due))
+    return state.changed(approval=Approval(event.roles, event.subject, event.due))
 
 
 @apply.register
@@ -114,18 +113,17 @@ def _(event: e.ApprovalGiven, state: State, at: float) -> State:
     asked = state.approval
     if asked is None or asked.subject != event.subject or event.role not in asked.roles or at > asked.due:
         return state
-    return replace(state, approval=replace(asked, given={**asked.given, event.role: event.by}))
+    return state.changed(approval=replace(asked, given={**asked.given, event.role: event.by}))
 
 
 @apply.register
 def _(event: e.ApprovalRejected, state: State, at: float) -> State:
-    return replace(state, rejected=f"{event.by} ({event.role}): {event.reason}")
+    return state.changed(rejected=f"{event.by} ({event.role}): {event.reason}")
 
 
 @apply.register
 def _(event: e.ExposureIntended, state: State, at: float) -> State:
-    return replace(
-        state,
+    return state.changed(
         asked=event.share,
         shown=False,
         raise_open=state.raise_open or event.share > 0,
@@ -138,11 +136,10 @@ def _(event: e.ExposureIntended, state: State, at: float) -> State:
 def _(event: e.ExposureObserved, state: State, at: float) -> State:
     targets = {**state.targets, **event.targets}
     if not event.verified:
-        return replace(state, targets=targets)
+        return state.changed(targets=targets)
     # Only a raise that was seen at its first try cannot land any more: an observed 0 says nothing about one on its way.
     landed = event.share > 0 and state.tries <= 1
-    return replace(
-        state,
+    return state.changed(
         targets=targets,
         shown=True,
         raise_open=state.raise_open and not landed,
@@ -154,13 +151,12 @@ def _(event: e.ExposureObserved, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.ExposureDrifted, state: State, at: float) -> State:
-    return replace(state, targets={**state.targets, **event.targets}, shown=False)
+    return state.changed(targets={**state.targets, **event.targets}, shown=False)
 
 
 @apply.register
 def _(event: e.SoakStarted, state: State, at: float) -> State:
-    return replace(
-        state,
+    return state.changed(
         soaking=event.phase,
         due=event.due,
         evidence=state.evidence.next_phase() if state.soaking else Evidence(),
@@ -179,8 +175,7 @@ def _(event: e.Sampled, state: State, at: float) -> State:
     if evidence is state.evidence:
         # A repetition: spooled, although its append was stored and only the answer lost.
         return state
-    return replace(
-        state,
+    return state.changed(
         evidence=evidence,
         sampled_at=block.at,
         bad_requests=state.bad_requests + block.bad_served,
@@ -189,36 +184,35 @@ def _(event: e.Sampled, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.MeasurementFailed, state: State, at: float) -> State:
-    return replace(state, blind_since=state.blind_since or at, blind_reason=event.reason)
+    return state.changed(blind_since=state.blind_since or at, blind_reason=event.reason)
 
 
 @apply.register
 def _(event: e.MeasurementBack, state: State, at: float) -> State:
-    return replace(state, blind_since=None, blind_reason="")
+    return state.changed(blind_since=None, blind_reason="")
 
 
 @apply.register
 def _(event: e.Judged, state: State, at: float) -> State:
-    return replace(state, verdict=PhaseVerdict.from_data(event.verdict))
+    return state.changed(verdict=PhaseVerdict.from_data(event.verdict))
 
 
 @apply.register
 def _(event: e.PhaseExtended, state: State, at: float) -> State:
     by_the_plan = not state.extend_asked
-    return replace(state, due=event.due, extended=state.extended or by_the_plan, extend_asked=0.0, hold=None)
+    return state.changed(due=event.due, extended=state.extended or by_the_plan, extend_asked=0.0, hold=None)
 
 
 @apply.register
 def _(event: e.HoldStarted, state: State, at: float) -> State:
-    return replace(state, hold=Hold(at, event.until, event.reason))
+    return state.changed(hold=Hold(at, event.until, event.reason))
 
 
 @apply.register
 def _(event: e.PhasePassed, state: State, at: float) -> State:
     by_hand = (event.phase,) if event.overridden_by else ()
     canary = state.soaking == event.phase and 0 < state.asked < 1
-    return replace(
-        state,
+    return state.changed(
         passed=(*state.passed, event.phase),
         overridden=(*state.overridden, *by_hand),
         hold=None,
@@ -229,15 +223,15 @@ def _(event: e.PhasePassed, state: State, at: float) -> State:
 
 @apply.register
 def _(event: e.Watched | e.WatchBlind, state: State, at: float) -> State:
-    state = replace(state, watched=state.watched | {event.number}, watch_bad=event.bad)
+    state = state.changed(watched=state.watched | {event.number}, watch_bad=event.bad)
     if isinstance(event, e.WatchBlind):
         return state
-    return replace(state, watched_at=float(event.block["at"]), alerts=event.alerts)
+    return state.changed(watched_at=float(event.block["at"]), alerts=event.alerts)
 
 
 @apply.register
 def _(event: e.ClosingDone, state: State, at: float) -> State:
-    return replace(state, closed={**state.closed, event.step: event})
+    return state.changed(closed={**state.closed, event.step: event})
 
 
 @apply.register
@@ -253,12 +247,12 @@ def _(event: e.RollbackAsked, state: State, at: float) -> State:
 def _stop(state: State, stop: Stop) -> State:
     """Sticky, and the first one counts. At full exposure it opens the promoted rollout again."""
     reopened = None if state.ended and state.ended.outcome == "promoted" else state.ended
-    return replace(state, stop=state.stop or stop, ended=reopened)
+    return state.changed(stop=state.stop or stop, ended=reopened)
 
 
 @apply.register
 def _(event: e.HoldAsked, state: State, at: float) -> State:
-    return replace(state, hold=state.hold or Hold(at, None, f"{event.by}: {event.reason}"))
+    return state.changed(hold=state.hold or Hold(at, None, f"{event.by}: {event.reason}"))
 
 
 @apply.register
@@ -266,40 +260,40 @@ def _(event: e.ResumeAsked, state: State, at: float) -> State:
     """Fresh evidence: the soak of the phase starts anew."""
     if state.hold is None:
         return state
-    return replace(state, hold=None, soaking="", extended=False, override=None)
+    return state.changed(hold=None, soaking="", extended=False, override=None)
 
 
 @apply.register
 def _(event: e.PromoteAsked, state: State, at: float) -> State:
-    return replace(state, override=event)
+    return state.changed(override=event)
 
 
 @apply.register
 def _(event: e.ExtendAsked, state: State, at: float) -> State:
-    return replace(state, extend_asked=event.seconds)
+    return state.changed(extend_asked=event.seconds)
 
 
 @apply.register
 def _(event: e.PageAcknowledged, state: State, at: float) -> State:
-    return replace(state, acknowledged_at=at)
+    return state.changed(acknowledged_at=at)
 
 
 @apply.register
 def _(event: e.RollbackStarted, state: State, at: float) -> State:
-    return replace(state, rollback=state.rollback or Rollback(event.cause, event.reason, at), hold=None)
+    return state.changed(rollback=state.rollback or Rollback(event.cause, event.reason, at), hold=None)
 
 
 @apply.register
 def _(event: e.RollbackVerified, state: State, at: float) -> State:
     rollback = replace(_rollback(state, at), verified=True)
-    return replace(state, targets={**state.targets, **event.targets}, rollback=rollback)
+    return state.changed(targets={**state.targets, **event.targets}, rollback=rollback)
 
 
 @apply.register
 def _(event: e.RollbackUnverified, state: State, at: float) -> State:
     rollback = _rollback(state, at)
     rollback = replace(rollback, unverified_at=rollback.unverified_at or at)
-    return replace(state, targets={**state.targets, **event.targets}, rollback=rollback)
+    return state.changed(targets={**state.targets, **event.targets}, rollback=rollback)
 
 
 def _rollback(state: State, at: float) -> Rollback:
@@ -309,24 +303,24 @@ def _rollback(state: State, at: float) -> Rollback:
 
 @apply.register
 def _(event: e.RolloutEnded, state: State, at: float) -> State:
-    return replace(state, ended=event, ended_at=at)
+    return state.changed(ended=event, ended_at=at)
 
 
 @apply.register
 def _(event: e.Paged, state: State, at: float) -> State:
-    return replace(state, paged={**state.paged, event.incident: at})
+    return state.changed(paged={**state.paged, event.incident: at})
 
 
 @apply.register
 def _(event: e.ThreadStarted, state: State, at: float) -> State:
-    return replace(state, threads={**state.threads, event.route: event.ref})
+    return state.changed(threads={**state.threads, event.route: event.ref})
 
 
 @apply.register
 def _(event: e.ReviewDue, state: State, at: float) -> State:
-    return replace(state, reviews={**state.reviews, event.offset: event.due})
+    return state.changed(reviews={**state.reviews, event.offset: event.due})
 
 
 @apply.register
 def _(event: e.Reviewed, state: State, at: float) -> State:
-    return replace(state, reviewed={**state.reviewed, event.offset: event.lines})
+    return state.changed(reviewed={**state.reviewed, event.offset: event.lines})

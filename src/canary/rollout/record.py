@@ -8,8 +8,8 @@ from typing import Protocol
 
 from canary.errors import Conflict, JournalUnavailable
 from canary.ports import Clock, Entry, Journal, Lock, NewEntry
-from canary.rollout.events import Event, parse
-from canary.rollout.folding import apply, fold
+from canary.rollout.events import Event
+from canary.rollout.folding import apply, read
 from canary.rollout.silence import Asked, Silence
 from canary.rollout.state import State
 
@@ -140,7 +140,8 @@ class Record:
     def _fold(self, entries: Sequence[Entry]) -> bool:
         for entry in entries:
             if entry.seq > self.state.seq:
-                self._see(fold(self.state, [entry]), parse(entry))
+                event, state = read(self.state, entry)
+                self._see(state, event)
         return bool(entries)
 
     def _see(self, state: State, event: Event) -> None:

@@ -22,7 +22,8 @@ from canary.rollout.retreat import Retreat
 from canary.rollout.waiting import pause, unless
 
 OBSERVE_EVERY = 1.0
-"""Seconds between two looks at the targets: Envoy's published rate (design I4)."""
+"""Seconds that a look at the targets is good for: Envoy's published rate (design I4). A calm soak looks
+once a block."""
 JUDGED_EVERY = 4
 """Blocks after which a verdict is journaled even when only its numbers changed."""
 

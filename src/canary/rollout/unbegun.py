@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-
-from canary.errors import Conflict
+from canary.errors import JournalError, JournalUnavailable
 from canary.rollout.conducting import Stores
 from canary.rollout.events import TYPES, Decision, RolloutEnded, RolloutStarted
 
@@ -29,7 +27,16 @@ class Unbegun:
         self._looked_at = now
         for rollout in await self.stores.journal.rollouts():
             if rollout not in self._begun:
-                await self._look(rollout)
+                await self._see_to(rollout)
+
+    async def _see_to(self, rollout: str) -> None:
+        try:
+            await self._look(rollout)
+        except JournalUnavailable:
+            raise
+        except JournalError:
+            # Somebody begins it in this moment, or another version wrote it: it must stop no other.
+            return
 
     async def _look(self, rollout: str) -> None:
         now = self.stores.clock.now()
@@ -44,6 +51,4 @@ class Unbegun:
             return
         reason = "its conductor died before it had the service's lock: nothing was touched"
         ended = RolloutEnded(outcome="refused", phase="preflight", reason=reason, verified=True)
-        # Somebody may have begun it in this moment.
-        with contextlib.suppress(Conflict):
-            await self.stores.journal.append(rollout, newest, [ended.entry(now)])
+        await self.stores.journal.append(rollout, newest, [ended.entry(now)])
