@@ -20,6 +20,7 @@ from canary.rollout import events as e
 from canary.rollout.adapters import Opener
 from canary.rollout.conducting import Seat, Start, Stores, begin, conducting, pass_preflight, taking
 from canary.rollout.conductor import Conductor
+from canary.rollout.events import parse
 from canary.rollout.folding import fold
 from canary.rollout.people import enter
 from canary.rollout.state import State
@@ -67,11 +68,15 @@ PLAN: dict[str, Any] = {
 
 
 class FlakyJournal(MemoryJournal):
-    """A journal that can be away, full (it is read, and takes no line), or do what it was asked and lose the answer."""
+    """A journal that can be away, full (it is read, and takes no line), or do what it was asked and lose the answer.
+
+    last: `away` or `full`, and the type and data of the line behind which it is so.
+    """
 
     away: bool = False
     full: bool = False
     lose_answers: int = 0
+    last: tuple[str, str, Mapping[str, Any]] | None = None
 
     def _asked(self, writes: bool = True) -> None:
         if self.away or (writes and self.full):
@@ -82,10 +87,18 @@ class FlakyJournal(MemoryJournal):
     ) -> Sequence[Entry]:
         self._asked()
         done = await super().append(rollout, after, entries, fence)
+        self._strike(entries)
         if self.lose_answers and entries:
             self.lose_answers -= 1
             raise JournalUnavailable("the answer was lost")
         return done
+
+    def _strike(self, entries: Sequence[NewEntry]) -> None:
+        if self.last is None:
+            return
+        fault, kind, data = self.last
+        if any(entry.type == kind and data.items() <= entry.data.items() for entry in entries):
+            setattr(self, fault, True)
 
     async def read(self, rollout: str, after: int = 0) -> Sequence[Entry]:
         self._asked(writes=False)
@@ -265,6 +278,25 @@ class World:
     def start(self) -> asyncio.Task[State]:
         """A conductor's process."""
         return asyncio.create_task(self.conduct())
+
+    async def struck(self, fault: str, line: str, **data: Any) -> asyncio.Task[State]:
+        """A conductor's process, approved by both, whose journal is `away` or `full` right behind such a line."""
+        self.journal.last = (fault, line, data)
+        task = self.start()
+        await self.approve("owner", "lead")
+        while not getattr(self.journal, fault):
+            await self.clock.sleep(1)
+        return task
+
+    async def closings(self) -> dict[str, e.ClosingDone]:
+        """A whole rollout that is promoted; what its closing steps left in the journal, in their order."""
+        task = self.start()
+        await self.approve("owner", "lead")
+        ended = (await task).ended
+        assert ended is not None
+        assert ended.outcome == "promoted"
+        done = [parse(line) for line in await self.lines() if line.type == "closing_done"]
+        return {event.step: event for event in done if isinstance(event, e.ClosingDone)}
 
     # --- people, and looking --------------------------------------------------------------------------------
 

@@ -195,23 +195,12 @@ async def test_a_slowly_failing_journal_lowers_in_time(world: Any, into_the_bloc
 async def test_at_full_a_silent_journal_takes_nobody_back(world: Any, ended: Any, another_process: Any) -> None:
     """All was judged good and everybody is there: somebody is paged every five minutes, users stay, and when the
     journal is back, after the lease, the guard writes the end."""
-    append = world.journal.append
-
-    async def last(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
-        done = await append(rollout, after, entries, fence)
-        world.journal.away = any(x.type == "phase_passed" and x.data["phase"] == "full" for x in entries)
-        return done
-
-    world.journal.append = last
-    task = world.start()
-    await world.approve("owner", "lead")
-    while not world.journal.away:
-        await world.clock.sleep(1)
+    task = await world.struck("away", "phase_passed", phase="full")
     await world.clock.sleep(700)
     assert world.shares() == [1.0, 1.0]
     assert [incident for incident, _ in world.oncall.pages] == ["r1:journal"] * 3
     assert all("at full exposure" in summary for _, summary in world.oncall.pages)
-    world.journal.append, world.journal.away = append, False
+    world.journal.away = False
     with pytest.raises(LeaseLost):
         await ended(task)
     await world.clock.sleep(30)
@@ -278,19 +267,8 @@ async def test_a_journal_that_is_read_and_takes_no_line_is_silent(world: Any, pe
 
 async def test_a_full_disk_at_full_exposure_is_waited_for(world: Any, ended: Any) -> None:
     """Everybody stays; once there is room again the rollout ends as promoted, by the same conductor."""
-    append = world.journal.append
-
-    async def last(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
-        done = await append(rollout, after, entries, fence)
-        world.journal.full = any(x.type == "phase_passed" and x.data["phase"] == "full" for x in entries)
-        return done
-
-    world.journal.append = last
-    task = world.start()
-    await world.approve("owner", "lead")
-    while not world.journal.full:
-        await world.clock.sleep(1)
+    task = await world.struck("full", "phase_passed", phase="full")
     await world.clock.sleep(13)
     assert world.shares() == [1.0, 1.0]
-    world.journal.append, world.journal.full = append, False
+    world.journal.full = False
     assert (await ended(task)).ended.outcome == "promoted"

@@ -157,21 +157,10 @@ async def test_who_stood_still_until_its_lease_had_run_out_only_leaves(world: An
 
 async def test_a_raise_to_everybody_that_was_not_sent_is_not_full_exposure(world: Any, ended: Any) -> None:
     """The journal falls silent right behind the intent of 100 %: the users of the canary are lowered after 10 s."""
-    append = world.journal.append
-
-    async def last(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
-        done = await append(rollout, after, entries, fence)
-        world.journal.away = any(x.type == "exposure_intended" and x.data["share"] == 1 for x in entries)
-        return done
-
-    world.journal.append = last
-    task = world.start()
-    await world.approve("owner", "lead")
-    while not world.journal.away:
-        await world.clock.sleep(1)
+    task = await world.struck("away", "exposure_intended", share=1.0)
     await world.clock.sleep(12)
     assert world.shares() == [0.0, 0.0]
-    world.journal.append, world.journal.away = append, False
+    world.journal.away = False
     assert (await ended(task)).ended.outcome == "rolled_back"
 
 
