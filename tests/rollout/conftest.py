@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,29 +42,12 @@ ROLLOUT = "r1"
 HASH = "a" * 64
 STABLE, CANDIDATE = "1.0.0", "2.0.0"
 SECRET = "s3cret-value"
-PLAN: dict[str, Any] = {
-    "name": "spring",
-    "service": "shop",
-    "targets": {"api": {"use": "envoy/api"}, "web": {"use": "envoy/web"}},
-    "mixed_versions": "ok",
-    "metrics": "scraper/shop",
-    "arms": {"canary": {"version": "{candidate}"}, "baseline": {"version": "{stable}"}},
-    "signals": {"errors": {"counter": "http_requests_total", "bad": {"status": "5.."}}},
-    "traffic": "errors",
+SPRING: dict[str, Any] = json.loads((Path(__file__).parents[1] / "spring.json").read_text())
+STAGING, CANARY, FULL = SPRING["phases"]
+PLAN = {
+    **SPRING,
     "notify": {"updates": ["terminal/all"], "page": ["terminal/oncall"]},
-    "roles": {"owner": {"name": "Olga Owner"}, "lead": {"name": "Lars Lead"}},
-    "phases": [
-        {"name": "staging", "for": "10m", "exposure": "0%", "checks": [{"name": "home", "get": "/"}]},
-        {
-            "name": "canary",
-            "for": "30m",
-            "exposure": "10%",
-            "approval": {"by": ["owner", "lead"], "within": "1h"},
-            "criteria": [{"errors": "< 1%"}],
-            "on_undecided": {"extend": "10m", "then": "hold", "for": "2h"},
-        },
-        {"name": "full", "exposure": "100%"},
-    ],
+    "phases": [STAGING, {**CANARY, "on_undecided": {"extend": "10m", "then": "hold", "for": "2h"}}, FULL],
 }
 
 
@@ -287,6 +271,18 @@ class World:
         while not getattr(self.journal, fault):
             await self.clock.sleep(1)
         return task
+
+    def overtaken(self, kind: str, event: e.Event) -> None:
+        """Somebody's line is journaled in the moment before the first one of that kind."""
+        append = self.journal.append
+
+        async def late(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
+            if any(entry.type == kind for entry in entries):
+                self.journal.append = append
+                await append(rollout, after, [event.entry(self.clock.now())])
+            return await append(rollout, after, entries, fence)
+
+        self.journal.append = late
 
     async def closings(self) -> dict[str, e.ClosingDone]:
         """A whole rollout that is promoted; what its closing steps left in the journal, in their order."""

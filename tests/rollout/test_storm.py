@@ -25,19 +25,6 @@ async def die(world: Any, task: asyncio.Task[Any]) -> None:
     world.journal._locks.update(rows)
 
 
-def before(world: Any, kind: str, event: e.Event) -> None:
-    """Somebody's line is journaled in the moment before the first one of that kind."""
-    append = world.journal.append
-
-    async def overtaken(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
-        if any(entry.type == kind for entry in entries):
-            world.journal.append = append
-            await append(rollout, after, [event.entry(world.clock.now())])
-        return await append(rollout, after, entries, fence)
-
-    world.journal.append = overtaken
-
-
 async def test_a_silent_target_delays_the_lowering_of_no_other() -> None:
     """One answers never, the other refuses and still shows users: that one is asked again within 2 s."""
     clock = FakeClock()
@@ -55,7 +42,7 @@ async def test_a_silent_target_delays_the_lowering_of_no_other() -> None:
 
 async def test_an_abort_that_another_line_folds_is_not_put_off(world: Any, ended: Any, person: Any) -> None:
     """It stands right before a sample of the soak: users are off within 2 s, not at the end of the block."""
-    before(world, "sampled", e.AbortAsked(**person()))
+    world.overtaken("sampled", e.AbortAsked(**person()))
     task = world.start()
     await world.approve("owner", "lead")
     assert (await ended(task)).rollback.cause == "abort"
