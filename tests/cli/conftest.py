@@ -22,31 +22,9 @@ from canary.rollout import events as e
 
 START = 1_800_000_000.0
 HASH = "a" * 64
-PLAN: dict[str, Any] = {
-    "name": "spring",
-    "service": "shop",
-    "targets": {"api": {"use": "envoy/api"}, "web": {"use": "envoy/web"}},
-    "mixed_versions": "ok",
-    "metrics": "scraper/shop",
-    "arms": {"canary": {"version": "{candidate}"}, "baseline": {"version": "{stable}"}},
-    "signals": {"errors": {"counter": "http_requests_total", "bad": {"status": "5.."}}},
-    "traffic": "errors",
-    "notify": {"page": ["terminal/oncall"]},
-    "roles": {"owner": {"name": "Olga Owner"}, "lead": {"name": "Lars Lead"}},
-    "time_scale": 10,
-    "phases": [
-        {"name": "staging", "for": "10m", "exposure": "0%", "checks": [{"name": "home", "get": "/"}]},
-        {
-            "name": "canary",
-            "for": "30m",
-            "exposure": "10%",
-            "approval": {"by": ["owner", "lead"], "within": "1h"},
-            "criteria": [{"errors": "< 1%"}],
-            "triggers": [{"errors": "any"}],
-        },
-        {"name": "full", "exposure": "100%"},
-    ],
-}
+SPRING: dict[str, Any] = json.loads((Path(__file__).parents[1] / "spring.json").read_text())
+STAGING, CANARY, FULL = SPRING["phases"]
+PLAN = {**SPRING, "time_scale": 10, "phases": [STAGING, {**CANARY, "triggers": [{"errors": "any"}]}, FULL]}
 
 
 @dataclass

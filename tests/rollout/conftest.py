@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from canary.rollout import events as e
 from canary.rollout.adapters import Opener
 from canary.rollout.conducting import Seat, Start, Stores, begin, conducting, pass_preflight, taking
 from canary.rollout.conductor import Conductor
+from canary.rollout.events import parse
 from canary.rollout.folding import fold
 from canary.rollout.people import enter
 from canary.rollout.state import State
@@ -40,38 +42,25 @@ ROLLOUT = "r1"
 HASH = "a" * 64
 STABLE, CANDIDATE = "1.0.0", "2.0.0"
 SECRET = "s3cret-value"
-PLAN: dict[str, Any] = {
-    "name": "spring",
-    "service": "shop",
-    "targets": {"api": {"use": "envoy/api"}, "web": {"use": "envoy/web"}},
-    "mixed_versions": "ok",
-    "metrics": "scraper/shop",
-    "arms": {"canary": {"version": "{candidate}"}, "baseline": {"version": "{stable}"}},
-    "signals": {"errors": {"counter": "http_requests_total", "bad": {"status": "5.."}}},
-    "traffic": "errors",
+SPRING: dict[str, Any] = json.loads((Path(__file__).parents[1] / "spring.json").read_text())
+STAGING, CANARY, FULL = SPRING["phases"]
+PLAN = {
+    **SPRING,
     "notify": {"updates": ["terminal/all"], "page": ["terminal/oncall"]},
-    "roles": {"owner": {"name": "Olga Owner"}, "lead": {"name": "Lars Lead"}},
-    "phases": [
-        {"name": "staging", "for": "10m", "exposure": "0%", "checks": [{"name": "home", "get": "/"}]},
-        {
-            "name": "canary",
-            "for": "30m",
-            "exposure": "10%",
-            "approval": {"by": ["owner", "lead"], "within": "1h"},
-            "criteria": [{"errors": "< 1%"}],
-            "on_undecided": {"extend": "10m", "then": "hold", "for": "2h"},
-        },
-        {"name": "full", "exposure": "100%"},
-    ],
+    "phases": [STAGING, {**CANARY, "on_undecided": {"extend": "10m", "then": "hold", "for": "2h"}}, FULL],
 }
 
 
 class FlakyJournal(MemoryJournal):
-    """A journal that can be away, full (it is read, and takes no line), or do what it was asked and lose the answer."""
+    """A journal that can be away, full (it is read, and takes no line), or do what it was asked and lose the answer.
+
+    last: `away` or `full`, and the type and data of the line behind which it is so.
+    """
 
     away: bool = False
     full: bool = False
     lose_answers: int = 0
+    last: tuple[str, str, Mapping[str, Any]] | None = None
 
     def _asked(self, writes: bool = True) -> None:
         if self.away or (writes and self.full):
@@ -82,10 +71,18 @@ class FlakyJournal(MemoryJournal):
     ) -> Sequence[Entry]:
         self._asked()
         done = await super().append(rollout, after, entries, fence)
+        self._strike(entries)
         if self.lose_answers and entries:
             self.lose_answers -= 1
             raise JournalUnavailable("the answer was lost")
         return done
+
+    def _strike(self, entries: Sequence[NewEntry]) -> None:
+        if self.last is None:
+            return
+        fault, kind, data = self.last
+        if any(entry.type == kind and data.items() <= entry.data.items() for entry in entries):
+            setattr(self, fault, True)
 
     async def read(self, rollout: str, after: int = 0) -> Sequence[Entry]:
         self._asked(writes=False)
@@ -265,6 +262,37 @@ class World:
     def start(self) -> asyncio.Task[State]:
         """A conductor's process."""
         return asyncio.create_task(self.conduct())
+
+    async def struck(self, fault: str, line: str, **data: Any) -> asyncio.Task[State]:
+        """A conductor's process, approved by both, whose journal is `away` or `full` right behind such a line."""
+        self.journal.last = (fault, line, data)
+        task = self.start()
+        await self.approve("owner", "lead")
+        while not getattr(self.journal, fault):
+            await self.clock.sleep(1)
+        return task
+
+    def overtaken(self, kind: str, event: e.Event) -> None:
+        """Somebody's line is journaled in the moment before the first one of that kind."""
+        append = self.journal.append
+
+        async def late(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
+            if any(entry.type == kind for entry in entries):
+                self.journal.append = append
+                await append(rollout, after, [event.entry(self.clock.now())])
+            return await append(rollout, after, entries, fence)
+
+        self.journal.append = late
+
+    async def closings(self) -> dict[str, e.ClosingDone]:
+        """A whole rollout that is promoted; what its closing steps left in the journal, in their order."""
+        task = self.start()
+        await self.approve("owner", "lead")
+        ended = (await task).ended
+        assert ended is not None
+        assert ended.outcome == "promoted"
+        done = [parse(line) for line in await self.lines() if line.type == "closing_done"]
+        return {event.step: event for event in done if isinstance(event, e.ClosingDone)}
 
     # --- people, and looking --------------------------------------------------------------------------------
 

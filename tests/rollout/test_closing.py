@@ -13,7 +13,6 @@ import pytest
 
 from canary.ports import NewEntry
 from canary.rollout import events as e
-from canary.rollout.events import parse
 from canary.rollout.former import former_baseline
 
 # The package shows the flow of that name; the module is behind it.
@@ -33,18 +32,9 @@ def closing(make_world: Any) -> Any:
     return make_world(CLOSING)
 
 
-async def promoted(world: Any) -> dict[str, e.ClosingDone]:
-    """A whole rollout; what the steps left in the journal, in their order."""
-    task = world.start()
-    await world.approve("owner", "lead")
-    assert (await task).ended.outcome == "promoted"
-    done = [parse(line) for line in await world.lines() if line.type == "closing_done"]
-    return {event.step: event for event in done if isinstance(event, e.ClosingDone)}
-
-
 async def test_the_steps_are_done_in_the_plans_order_before_the_end(closing: Any) -> None:
     """Each once, after full exposure was seen and before the rollout ends."""
-    done = await promoted(closing)
+    done = await closing.closings()
     assert list(done) == ["audit", "baseline", "docs", "announce"]
     assert all(event.ok for event in done.values())
     types = await closing.types()
@@ -55,7 +45,7 @@ async def test_the_steps_are_done_in_the_plans_order_before_the_end(closing: Any
 async def test_the_audit_event_has_the_runbooks_keys_and_measured_values(closing: Any) -> None:
     """Type from the plan's name, RFC 3339 in UTC, the canary's minutes, what was measured, the plan's features."""
     closing.metrics.bad = 0.004
-    event = (await promoted(closing))["audit"].data
+    event = (await closing.closings())["audit"].data
     assert set(event) == {"type", "timestamp", "details"}
     assert event["type"] == "spring_rollout_complete"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", event["timestamp"])
@@ -76,7 +66,7 @@ async def test_what_was_not_measured_is_said_and_not_invented(make_world: Any) -
         return await read({name: signal for name, signal in signals.items() if name != "lost"}, *rest)
 
     world.metrics.read = without
-    audit = (await promoted(world))["audit"]
+    audit = (await world.closings())["audit"]
     assert audit.data["details"]["success_metrics"]["lost_p95_ms"] is None
     assert "not measured: lost_p95_ms" in audit.detail
     assert not audit.ok
@@ -85,7 +75,7 @@ async def test_what_was_not_measured_is_said_and_not_invented(make_world: Any) -
 async def test_the_baseline_is_found_by_the_next_rollout(closing: Any) -> None:
     """Recorded with the version and its figures; the next preflight of the service journals it as the former one."""
     closing.metrics.bad = 0.002
-    recorded = e.Baseline.model_validate((await promoted(closing))["baseline"].data)
+    recorded = e.Baseline.model_validate((await closing.closings())["baseline"].data)
     assert recorded.version == "2.0.0"
     assert recorded.figures["errors"]["share"] == pytest.approx(0.002, abs=0.0005)
     assert await former_baseline(closing.journal, "shop") == recorded
@@ -94,7 +84,7 @@ async def test_the_baseline_is_found_by_the_next_rollout(closing: Any) -> None:
 
 async def test_the_drafts_are_rendered_from_the_journal(closing: Any) -> None:
     """Three files, their hashes journaled: versions, people, figures and what happened stand in them."""
-    data = (await promoted(closing))["docs"].data
+    data = (await closing.closings())["docs"].data
     assert set(data) == {"deploy-guide.md", "training.md", "lessons.md"}
     guide, training, lessons = (closing.shelf.documents["r1", name] for name in data)
     assert "replaced 1.0.0" in guide
@@ -108,7 +98,7 @@ async def test_the_drafts_are_rendered_from_the_journal(closing: Any) -> None:
 
 async def test_the_announcement_has_links_and_the_way_to_say_something_back(closing: Any) -> None:
     """On every route for updates: what is live, where to read on, where to say what one thinks."""
-    await promoted(closing)
+    await closing.closings()
     (message,) = [text for _, text in closing.updates.posts if "It is live" in text]
     assert message == "It is live\nGuide: https://docs.test/g\nSay what you think: https://forms.test/f"
 
@@ -117,7 +107,7 @@ async def test_a_step_that_fails_holds_nothing_up(closing: Any) -> None:
     """A full disk and a notifier that is down: both said in the journal, and the rollout is promoted."""
     closing.shelf.full = True
     closing.updates.down = True
-    done = await promoted(closing)
+    done = await closing.closings()
     assert not done["audit"].ok
     assert "No space left" in done["audit"].detail
     assert "unconfirmed" in done["announce"].detail
@@ -143,7 +133,7 @@ async def test_an_abort_during_the_closing_still_counts(closing: Any, ended: Any
 
 async def test_another_rollouts_unreadable_journal_stops_nobody(closing: Any) -> None:
     """A line of another version: the baseline that can be read is found all the same."""
-    await promoted(closing)
+    await closing.closings()
     await closing.journal.append("r9", 0, [NewEntry(closing.clock.now(), "of_another_version", {})])
     found = await former_baseline(closing.journal, "shop")
     assert found is not None

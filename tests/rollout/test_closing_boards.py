@@ -9,8 +9,6 @@ import pytest
 from ruamel.yaml import YAML
 
 from canary.errors import CredentialError, Refused
-from canary.rollout import events as e
-from canary.rollout.events import parse
 from canary.testing.fakes import FakeDashboards
 
 BOARDS = {
@@ -27,18 +25,9 @@ def world(make_world: Any) -> Any:
     return make_world(BOARDS)
 
 
-async def promoted(world: Any) -> dict[str, e.ClosingDone]:
-    """A whole rollout; what its closing left in the journal, in its order."""
-    task = world.start()
-    await world.approve("owner", "lead")
-    assert (await task).ended.outcome == "promoted"
-    done = [parse(line) for line in await world.lines() if line.type == "closing_done"]
-    return {event.step: event for event in done if isinstance(event, e.ClosingDone)}
-
-
 async def test_both_are_put_there_once(world: Any) -> None:
     """The dashboard shows both versions; the rules are the plan's but for comparisons, which are named."""
-    done = await promoted(world)
+    done = await world.closings()
     (document,) = world.boards.documents
     shown = {v["name"]: v.get("current", {}).get("value") for v in document["templating"]["list"]}
     assert (shown["candidate"], shown["stable"]) == ("2.0.0", "1.0.0")
@@ -55,7 +44,7 @@ async def test_both_are_put_there_once(world: Any) -> None:
 async def test_without_a_block_they_are_left_as_files(make_world: Any) -> None:
     """A dashboard to be imported and a rule file, beside the rollout's other documents; no block is asked for."""
     world = make_world({**BOARDS, "dashboards": "files"})
-    done = await promoted(world)
+    done = await world.closings()
     assert "grafana/shop" not in world.loaded
     assert json.loads(world.shelf.documents["r1", "dashboard.json"])["uid"] == "canary-spring"
     (group,) = YAML(typ="safe").load(world.shelf.documents["r1", "alerts.yaml"])["groups"]
@@ -80,7 +69,7 @@ async def test_dashboards_that_are_away_hold_nothing_up(world: Any, fault: str) 
 
 async def test_each_step_that_changes_what_users_get_is_marked(world: Any) -> None:
     """At its time, in the words of the thread, found by the service's and the rollout's tags."""
-    await promoted(world)
+    await world.closings()
     texts = [text for text, _, _ in world.boards.marks]
     for expected in (
         "phase staging started",

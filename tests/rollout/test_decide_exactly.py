@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,16 +21,10 @@ from canary.rollout.measure import stale_after
 from canary.rollout.state import State
 
 NOW = 100_000.0
-STAGING = {"name": "staging", "for": "10m", "exposure": "0%", "checks": [{"name": "home", "get": "/"}]}
-CANARY = {
-    "name": "canary",
-    "for": "30m",
-    "exposure": "10%",
-    "approval": {"by": ["owner", "lead"], "within": "1h"},
-    "criteria": [{"errors": "< 1%"}],
-    "on_undecided": {"extend": "10m", "then": "hold", "for": "2h"},
-}
-FULL = {"name": "full", "exposure": "100%", "then": ["audit", "docs"]}
+SPRING: dict[str, Any] = json.loads((Path(__file__).parents[1] / "spring.json").read_text())
+STAGING, SOAK, LAST = SPRING["phases"]
+CANARY = {**SOAK, "on_undecided": {"extend": "10m", "then": "hold", "for": "2h"}}
+FULL = {**LAST, "then": ["audit", "docs"]}
 RELEASE = {name: e.Identities(candidate="2", stable="1") for name in ("api", "web")}
 SHOWN = {
     "api": e.Shown(answer="yes", observed=0.1, detail="fine"),
@@ -41,25 +36,8 @@ WORD = e.PromoteAsked(by="Olga", how="a test", reason="seen by hand")
 
 def plan_of(canary: dict[str, Any] | None = None, **more: Any) -> Plan:
     """At sixty times the pace: whatever is not scaled, or scaled twice, is seen."""
-    return parse_plan(
-        json.dumps(
-            {
-                "name": "spring",
-                "service": "shop",
-                "targets": {"api": {"use": "envoy/api"}, "web": {"use": "envoy/web"}},
-                "mixed_versions": "ok",
-                "metrics": "scraper/shop",
-                "arms": {"canary": {"version": "{candidate}"}, "baseline": {"version": "{stable}"}},
-                "signals": {"errors": {"counter": "http_requests_total", "bad": {"status": "5.."}}},
-                "traffic": "errors",
-                "notify": {"page": ["terminal/oncall"]},
-                "roles": {"owner": {"name": "Olga Owner"}, "lead": {"name": "Lars Lead"}},
-                "phases": [STAGING, CANARY if canary is None else canary, FULL],
-                "time_scale": 60.0,
-                **more,
-            }
-        )
-    )
+    phases = [STAGING, CANARY if canary is None else canary, FULL]
+    return parse_plan(json.dumps({**SPRING, "phases": phases, "time_scale": 60.0, **more}))
 
 
 PLAN = plan_of()

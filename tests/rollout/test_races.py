@@ -24,19 +24,6 @@ HALF = {
 }
 
 
-def before(world: Any, kind: str, event: e.Event) -> None:
-    """Somebody's line is journaled in the moment before the first one of that kind."""
-    append = world.journal.append
-
-    async def overtaken(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
-        if any(entry.type == kind for entry in entries):
-            world.journal.append = append
-            await append(rollout, after, [event.entry(world.clock.now())])
-        return await append(rollout, after, entries, fence)
-
-    world.journal.append = overtaken
-
-
 def slow_to_fail(world: Any) -> None:
     """While it is away, the journal takes two seconds to say so, as a database does."""
     for verb in ("append", "read", "renew", "yield_lease", "release"):
@@ -81,7 +68,7 @@ def another_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 async def test_an_abort_in_the_last_moment_is_no_promotion(world: Any, ended: Any, person: Any) -> None:
     """Every phase has passed and the end is being written, when the abort stands before it: everybody goes back."""
-    before(world, "rollout_ended", e.AbortAsked(**person()))
+    world.overtaken("rollout_ended", e.AbortAsked(**person()))
     task = world.start()
     await world.approve("owner", "lead")
     with pytest.raises(Conflict, match="abort by Olga"):
@@ -92,7 +79,7 @@ async def test_an_abort_in_the_last_moment_is_no_promotion(world: Any, ended: An
 
 async def test_a_line_that_asks_for_nothing_delays_no_promotion(world: Any, ended: Any, person: Any) -> None:
     """An acknowledgement in the same moment: decided anew, promoted, and each line stands once."""
-    before(world, "rollout_ended", e.PageAcknowledged(**person()))
+    world.overtaken("rollout_ended", e.PageAcknowledged(**person()))
     task = world.start()
     await world.approve("owner", "lead")
     assert (await ended(task)).ended.outcome == "promoted"
@@ -103,7 +90,7 @@ async def test_a_line_that_asks_for_nothing_delays_no_promotion(world: Any, ende
 @pytest.mark.parametrize("kind", ["phase_started", "exposure_intended", "soak_started", "approval_asked"])
 async def test_an_abort_right_before_any_line_counts(world: Any, ended: Any, person: Any, kind: str) -> None:
     """Whatever was about to be journaled was decided without the abort: it is not journaled, nor carried out."""
-    before(world, kind, e.AbortAsked(**person()))
+    world.overtaken(kind, e.AbortAsked(**person()))
     task = world.start()
     approving = asyncio.create_task(world.approve("owner", "lead"))
     state = await ended(task)
@@ -116,7 +103,7 @@ async def test_an_abort_right_before_any_line_counts(world: Any, ended: Any, per
 
 async def test_an_abort_during_preflight_touches_nobody(world: Any, ended: Any, person: Any) -> None:
     """Asked while targets are observed: the abort is the reason, not a number in the journal."""
-    before(world, "preflight_passed", e.AbortAsked(**person()))
+    world.overtaken("preflight_passed", e.AbortAsked(**person()))
     state = await ended(world.start())
     assert (state.ended.outcome, state.rollback.cause) == ("rolled_back", "abort")
     assert "prepare_intended" not in await world.types()
@@ -195,23 +182,12 @@ async def test_a_slowly_failing_journal_lowers_in_time(world: Any, into_the_bloc
 async def test_at_full_a_silent_journal_takes_nobody_back(world: Any, ended: Any, another_process: Any) -> None:
     """All was judged good and everybody is there: somebody is paged every five minutes, users stay, and when the
     journal is back, after the lease, the guard writes the end."""
-    append = world.journal.append
-
-    async def last(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
-        done = await append(rollout, after, entries, fence)
-        world.journal.away = any(x.type == "phase_passed" and x.data["phase"] == "full" for x in entries)
-        return done
-
-    world.journal.append = last
-    task = world.start()
-    await world.approve("owner", "lead")
-    while not world.journal.away:
-        await world.clock.sleep(1)
+    task = await world.struck("away", "phase_passed", phase="full")
     await world.clock.sleep(700)
     assert world.shares() == [1.0, 1.0]
     assert [incident for incident, _ in world.oncall.pages] == ["r1:journal"] * 3
     assert all("at full exposure" in summary for _, summary in world.oncall.pages)
-    world.journal.append, world.journal.away = append, False
+    world.journal.away = False
     with pytest.raises(LeaseLost):
         await ended(task)
     await world.clock.sleep(30)
@@ -278,19 +254,8 @@ async def test_a_journal_that_is_read_and_takes_no_line_is_silent(world: Any, pe
 
 async def test_a_full_disk_at_full_exposure_is_waited_for(world: Any, ended: Any) -> None:
     """Everybody stays; once there is room again the rollout ends as promoted, by the same conductor."""
-    append = world.journal.append
-
-    async def last(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
-        done = await append(rollout, after, entries, fence)
-        world.journal.full = any(x.type == "phase_passed" and x.data["phase"] == "full" for x in entries)
-        return done
-
-    world.journal.append = last
-    task = world.start()
-    await world.approve("owner", "lead")
-    while not world.journal.full:
-        await world.clock.sleep(1)
+    task = await world.struck("full", "phase_passed", phase="full")
     await world.clock.sleep(13)
     assert world.shares() == [1.0, 1.0]
-    world.journal.append, world.journal.full = append, False
+    world.journal.full = False
     assert (await ended(task)).ended.outcome == "promoted"

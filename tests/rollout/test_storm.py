@@ -25,19 +25,6 @@ async def die(world: Any, task: asyncio.Task[Any]) -> None:
     world.journal._locks.update(rows)
 
 
-def before(world: Any, kind: str, event: e.Event) -> None:
-    """Somebody's line is journaled in the moment before the first one of that kind."""
-    append = world.journal.append
-
-    async def overtaken(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
-        if any(entry.type == kind for entry in entries):
-            world.journal.append = append
-            await append(rollout, after, [event.entry(world.clock.now())])
-        return await append(rollout, after, entries, fence)
-
-    world.journal.append = overtaken
-
-
 async def test_a_silent_target_delays_the_lowering_of_no_other() -> None:
     """One answers never, the other refuses and still shows users: that one is asked again within 2 s."""
     clock = FakeClock()
@@ -55,7 +42,7 @@ async def test_a_silent_target_delays_the_lowering_of_no_other() -> None:
 
 async def test_an_abort_that_another_line_folds_is_not_put_off(world: Any, ended: Any, person: Any) -> None:
     """It stands right before a sample of the soak: users are off within 2 s, not at the end of the block."""
-    before(world, "sampled", e.AbortAsked(**person()))
+    world.overtaken("sampled", e.AbortAsked(**person()))
     task = world.start()
     await world.approve("owner", "lead")
     assert (await ended(task)).rollback.cause == "abort"
@@ -157,21 +144,10 @@ async def test_who_stood_still_until_its_lease_had_run_out_only_leaves(world: An
 
 async def test_a_raise_to_everybody_that_was_not_sent_is_not_full_exposure(world: Any, ended: Any) -> None:
     """The journal falls silent right behind the intent of 100 %: the users of the canary are lowered after 10 s."""
-    append = world.journal.append
-
-    async def last(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
-        done = await append(rollout, after, entries, fence)
-        world.journal.away = any(x.type == "exposure_intended" and x.data["share"] == 1 for x in entries)
-        return done
-
-    world.journal.append = last
-    task = world.start()
-    await world.approve("owner", "lead")
-    while not world.journal.away:
-        await world.clock.sleep(1)
+    task = await world.struck("away", "exposure_intended", share=1.0)
     await world.clock.sleep(12)
     assert world.shares() == [0.0, 0.0]
-    world.journal.append, world.journal.away = append, False
+    world.journal.away = False
     assert (await ended(task)).ended.outcome == "rolled_back"
 
 
