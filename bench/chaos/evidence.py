@@ -61,7 +61,8 @@ class ProcessMetrics:
         """Always there at preflight."""
 
     async def read(self, signals: Mapping[str, Signal], arms: Arms, since: float, until: float) -> Sequence[Scrape]:
-        await self.life.thaw()
+        if self.life.stopped:
+            await self.life.thaw()
         if asyncio.get_running_loop().time() < self.meters.blind_until:
             if self.meters.kind == "fails":
                 raise MeasurementFailed("the metrics do not answer")

@@ -54,7 +54,7 @@ class Fuses:
 
 @dataclass(eq=False)
 class Life:
-    """One process. `skew`: seconds by which its wall clock is wrong."""
+    """One process. `skew`: seconds by which its wall clock is wrong. stopped: dead or standing still: `thaw` tells."""
 
     name: str
     role: Role
@@ -62,6 +62,7 @@ class Life:
     fuses: Fuses
     skew: float = 0.0
     dead: bool = False
+    stopped: bool = False
     died_at: float = float("inf")
     frozen_until: float = 0.0
     frozen_seconds: float = 0.0
@@ -77,7 +78,8 @@ class Life:
             await self.meet(names, "after")
 
     async def meet(self, boundaries: Iterable[str], side: Side) -> None:
-        await self.thaw()
+        if self.stopped:
+            await self.thaw()
         for boundary in boundaries:
             match self.fuses.meet(boundary, side):
                 case Crash():
@@ -89,13 +91,14 @@ class Life:
 
     def die(self) -> None:
         if not self.dead:
-            self.dead, self.died_at = True, asyncio.get_running_loop().time()
+            self.dead, self.stopped, self.died_at = True, True, asyncio.get_running_loop().time()
             for told in self.on_death:
                 told()
 
     def freeze(self, seconds: float) -> None:
         self.frozen_until = asyncio.get_running_loop().time() + seconds
         self.frozen_seconds += seconds
+        self.stopped = True
 
     async def thaw(self) -> None:
         """Nothing goes on while the process stands still, and nothing ever after its end. Raises Killed."""
@@ -104,6 +107,7 @@ class Life:
             await asyncio.sleep(self.frozen_until - loop.time())
         if self.dead:
             raise Killed
+        self.stopped = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,8 @@ class LifeClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
-        await self.life.thaw()
+        if self.life.stopped:
+            await self.life.thaw()
 
 
 NOBODY = Life("nobody", "person", "", Fuses(()))

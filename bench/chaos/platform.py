@@ -146,7 +146,8 @@ class ProcessTarget:
         return await self.life.cross(("prepare",), effect)
 
     async def observe(self) -> Exposure:
-        await self.life.thaw()
+        if self.life.stopped:
+            await self.life.thaw()
         share = await self.platform.read()
         identities = {self.platform.stable: 1.0 - share}
         return Exposure(identities | ({self.platform.candidate: share} if self.platform.candidate else {}))
@@ -163,12 +164,14 @@ class ProcessTarget:
         await self.life.cross(name, effect)
 
     async def verify(self, release: Release, share: float) -> Verification:
-        await self.life.thaw()
+        if self.life.stopped:
+            await self.life.thaw()
         try:
             seen = await self.platform.read()
         except ProviderError as error:
             return Verification("cannot tell", None, error.what)
-        await self.life.thaw()
+        if self.life.stopped:
+            await self.life.thaw()
         self.platform.seen.append(Seen(_now(), self.life, seen, seen == self.platform.share))
         return Verification("yes" if abs(seen - share) < 1e-9 else "no", seen, f"the candidate has {seen:.0%}")
 

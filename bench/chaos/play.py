@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.chaos.faults import Crash, Fault
 from bench.chaos.loop import VirtualLoop
+from bench.chaos.memo import memory
 from bench.chaos.oracle import violations
 from bench.chaos.script import Script, draw
 from bench.chaos.violation import Violation
@@ -43,7 +44,8 @@ def play(script: Script, trace: bool = False) -> Played:
     try:
         asyncio.set_event_loop(loop)
         world = World(script, folder, loop)
-        loop.run_until_complete(world.live())
+        with memory(script.seed):
+            loop.run_until_complete(world.live())
         return Played(
             script,
             _outcome(world),

@@ -47,7 +47,8 @@ class ProcessRuns:
     server: Server
 
     async def cancelled(self, state: State) -> bool:
-        await self.life.thaw()
+        if self.life.stopped:
+            await self.life.thaw()
         await self.server.answer()
         return self.server.how == "cancelled"
 

@@ -19,9 +19,8 @@ from bench.chaos.platform import Platform, ProcessTarget
 from bench.chaos.prefect import ProcessRuns, Server
 from bench.chaos.processes import HASH, ROLLOUT
 from bench.chaos.script import SCALE, Script
-from bench.chaos.store import Line, ProcessJournal, ProcessVault, Store, at_once, kind
+from bench.chaos.store import Line, MachineSpool, ProcessJournal, ProcessVault, Store, at_once, kind
 from canary.errors import BadUsage, CanaryError
-from canary.journal.spool import Spool
 from canary.ports import Response, StoredPlan
 from canary.rollout.adapters import Opener
 from canary.rollout.conducting import Stores
@@ -68,12 +67,18 @@ class World:
     ended_at: float | None = None
     _counts: Counter[str] = field(default_factory=Counter)
     _about: Counter[str] = field(default_factory=Counter)
+    _timed: dict[tuple[str, int, bool], list[Timed]] = field(default_factory=dict)
+    _spools: dict[str, MachineSpool] = field(default_factory=dict)
+    _last: str = ""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _busy_until: float = 0.0
 
     def __post_init__(self) -> None:
         faults = self.script.faults
         self.fuses = Fuses(faults)
+        for fault in faults:
+            if isinstance(fault, Timed):
+                self._timed.setdefault((fault.when.type, fault.when.nth, fault.when.before), []).append(fault)
         self.store = Store({f.nth: f for f in faults if isinstance(f, StoreAnswer)})
         self.store.before, self.store.told = self._before, self._told
         answers = [f for f in faults if isinstance(f, Answer)]
@@ -118,18 +123,17 @@ class World:
 
     def _never_begins(self) -> bool:
         """Nobody is left who would."""
+        if not self.untouched or self.loop.time() <= max(60.0, self._busy_until):
+            return False
         gone = all(task.done() for task in self._tasks if task.get_name() == "conductor")
-        locked = at_once(self.store.journal.locks())
-        return self.untouched and gone and not locked and self.loop.time() > max(60.0, self._busy_until)
+        return gone and not at_once(self.store.journal.locks())
 
     def _over(self) -> bool:
         """The rollout has ended and nobody has anything left to do."""
-        if self.loop.time() < self._busy_until or any(
-            not task.done() for task in self._tasks if task.get_name() == "once"
-        ):
+        if self._last != "rollout_ended" or self.loop.time() < self._busy_until:
             return False
-        last = next((line.entry for line in reversed(self.store.lines) if line.entry.type in _LAST), None)
-        return last is not None and last.type == "rollout_ended" and not at_once(self.store.journal.locks())
+        busy = any(not task.done() for task in self._tasks if task.get_name() == "once")
+        return not busy and not at_once(self.store.journal.locks())
 
     def _start(self, name: str, work: Any) -> None:
         self._tasks.append(self.loop.create_task(work, name=name))
@@ -196,7 +200,8 @@ class World:
 
     def stores(self, life: Life) -> Stores:
         journal, vault = ProcessJournal(life, self.store), ProcessVault(life, self.store)
-        return Stores(journal, vault, Spool(self.folder / life.machine), LifeClock(life), _Shelf(life, self.shelf))
+        spool = self._spools.setdefault(life.machine, MachineSpool(self.folder / life.machine))
+        return Stores(journal, vault, spool, LifeClock(life), _Shelf(life, self.shelf))
 
     def opener(self, life: Life) -> Opener:
         parts: dict[str, object] = {
@@ -211,6 +216,7 @@ class World:
     # --- faults and people that wait for a line --------------------------------------------------------------
 
     def _told(self, line: Line) -> None:
+        self._last = line.entry.type if line.entry.type in _LAST else self._last
         self._now_and_later(kind(line.entry.type, line.entry.data))
         if len(self.store.lines) > MOST:
             line.life.die()
@@ -223,7 +229,7 @@ class World:
 
     def _now_and_later(self, type_: str) -> None:
         self._counts[type_] += 1
-        for fault in self._timed(type_, self._counts[type_], before=False):
+        for fault in self._timed.get((type_, self._counts[type_], False), ()):
             if fault.when.delay:
                 self._busy_until = max(self._busy_until, self.loop.time() + fault.when.delay + 0.01)
                 self.loop.call_later(fault.when.delay, self._happens, fault)
@@ -235,12 +241,8 @@ class World:
         if life.role == "person":
             return
         self._about[type_] += 1
-        for fault in self._timed(type_, self._about[type_], before=True):
+        for fault in self._timed.get((type_, self._about[type_], True), ()):
             self._says_at_once(fault)
-
-    def _timed(self, type_: str, nth: int, before: bool) -> list[Timed]:
-        timed = [fault for fault in self.script.faults if isinstance(fault, Timed)]
-        return [f for f in timed if (f.when.type, f.when.nth, f.when.before) == (type_, nth, before)]
 
     def _happens(self, fault: Timed) -> None:
         self.burnt.append(fault)
