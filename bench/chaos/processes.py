@@ -19,6 +19,7 @@ from canary.rollout.conductor import Conductor
 from canary.rollout.judging import JudgeOf
 from canary.rollout.people import enter, read_state
 from canary.rollout.reviving import Runs
+from canary.tasks.foreign import kind_and_place
 
 ROLLOUT, VERSION, HASH = "r1", "2.0.0", "a" * 64
 RETRIES, RETRY_AFTER = 3, 2.0
@@ -55,7 +56,8 @@ async def _to_its_end(stores: Stores, conductor: Conductor) -> None:
     except (LeaseLost, JournalUnavailable):
         raise
     except Exception as error:
-        await conductor.roll_back("conductor", f"the conductor failed: {type(error).__name__}: {error}")
+        why = error.what if isinstance(error, CanaryError) else kind_and_place(error)
+        await conductor.roll_back("conductor", f"the conductor failed: {why}")
     await retried(stores, conductor.finish_rollback)
 
 

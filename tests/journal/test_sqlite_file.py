@@ -57,6 +57,7 @@ async def test_every_connection_is_durable(opened: SqlJournal) -> None:
     assert seen == [["wal", 2, 1]] * 4
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_locked_database_is_unavailable_in_time(
     opened: SqlJournal, outside: sqlite3.Connection, file: Path
 ) -> None:
@@ -72,6 +73,7 @@ async def test_a_locked_database_is_unavailable_in_time(
     assert numbers(await opened.read("r1")) == [1, 3]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_many_at_a_locked_database_all_get_their_answer(opened: SqlJournal, outside: sqlite3.Connection) -> None:
     """Verbs that queue behind one another are each bounded, and the journal works again afterwards."""
     outside.execute("BEGIN IMMEDIATE")
@@ -91,6 +93,7 @@ async def test_many_at_a_locked_database_all_get_their_answer(opened: SqlJournal
     assert numbers(await opened.read("r9")) == [9]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_verb_that_hangs_is_left_behind(opened: SqlJournal) -> None:
     """Work that does not even hear its cancellation does not hold up its caller."""
     over = asyncio.Event()
@@ -109,6 +112,7 @@ async def test_a_verb_that_hangs_is_left_behind(opened: SqlJournal) -> None:
     over.set()
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_cancelled_caller_leaves_a_working_journal(opened: SqlJournal, outside: sqlite3.Connection) -> None:
     """An append whose caller gave up while it waited for the lock does not keep the lock."""
     outside.execute("BEGIN IMMEDIATE")
