@@ -38,9 +38,19 @@ BUSY = (
     ("p95 < 200ms", "p95 < 2s"),
     ("p95 < 20ms", "p95 < 1s"),
     ("> 20% over baseline", "> 300% over baseline"),
+    ("for: 30s, every: 10s", "for: 30s, every: 30s"),
 )
-"""A shorter staging, and the latencies of a machine that tests many things: this is not about the judge. For the same
-reason these rollouts visit no pages."""
+"""A shorter staging, one look of the watch, and the latencies of a machine that tests many things: this is not about
+the judge. For the same reason these rollouts visit no pages."""
+UP = """
+from functools import partial
+from canary.cli.main import main
+from canary.sandbox.control import Sandbox
+Sandbox.start = partial(Sandbox.start, rps={rps})
+main()
+"""
+FEW = 100.0
+"""Requests per second of all users, a sixth of the usual ones: they, too, need a processor."""
 
 
 async def until(look: Callable[[], Awaitable[T | None]], what: str, within: float = SLOW) -> T:
@@ -76,6 +86,12 @@ def plan_in() -> PlanIn:
         return folder / "demo.yaml"
 
     return write
+
+
+@pytest.fixture(scope="session")
+def for_hours() -> tuple[str, str]:
+    """A change of the plan: no deadline of the canary comes while a test does what ends it."""
+    return "for: 30m\n    exposure: 10%", "for: 10h\n    exposure: 10%"
 
 
 @dataclass(frozen=True)
@@ -170,10 +186,12 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @asynccontextmanager
-async def everything_up(home: Path, more: Mapping[str, str]) -> AsyncIterator[Place]:
+async def everything_up(home: Path, more: Mapping[str, str], rps: float = FEW) -> AsyncIterator[Place]:
     """`canary up`, ended by Ctrl-C as a person ends it. It dies with the tests, should they be killed."""
     with patch.dict(os.environ, {**environment(home), **more}, clear=True):
-        child = await spawn("up", [str(BIN / "canary"), "up", "--json"], home, talks=True, session=True)
+        child = await spawn(
+            "up", [sys.executable, "-c", UP.format(rps=rps), "up", "--json"], home, talks=True, session=True
+        )
     assert child.process.stdout is not None
     try:
         told = await asyncio.wait_for(child.process.stdout.readline(), SLOW)
@@ -188,10 +206,16 @@ async def everything_up(home: Path, more: Mapping[str, str]) -> AsyncIterator[Pl
         await child.stop()
 
 
+@pytest.fixture(scope="module")
+def rps() -> float:
+    """How much the users of `up` ask. A module whose rollouts are promoted needs more of them."""
+    return FEW
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
-    """Everything, with nothing set but a home."""
-    async with everything_up(tmp_path_factory.mktemp("up"), {}) as place:
+async def up(rps: float, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """Everything, with nothing set but a home and how many users there are."""
+    async with everything_up(tmp_path_factory.mktemp("up"), {}, rps) as place:
         yield place
 
 
@@ -201,13 +225,31 @@ def bring_up() -> Callable[[Path, Mapping[str, str]], AbstractAsyncContextManage
     return everything_up
 
 
+@asynccontextmanager
+async def server_alone(home: Path) -> AsyncIterator[str]:
+    """A Prefect server without worker and sandbox: its address. What it is started with is nobody else's setting."""
+    with patch.dict(os.environ):
+        async with prefect_server(home) as ui:
+            yield ui
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def everybodys_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """To make a database takes Prefect more time than most tests: they have one server, and say what they look at."""
+    async with server_alone(tmp_path_factory.mktemp("server")) as ui:
+        yield ui
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
-    """A Prefect server alone: no worker, no sandbox."""
-    home, before = tmp_path_factory.mktemp("server"), dict(os.environ)
-    try:
-        async with prefect_server(home) as ui, client() as http:
-            yield Place(ui, environment(home, ui), http)
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+async def server(everybodys_server: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """A Prefect server that others have used, and a home of our own."""
+    async with client() as http:
+        yield Place(everybodys_server, environment(tmp_path_factory.mktemp("home"), everybodys_server), http)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def new_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """A Prefect server that nobody has used, and a home of our own."""
+    home = tmp_path_factory.mktemp("server")
+    async with server_alone(home) as ui, client() as http:
+        yield Place(ui, environment(home, ui), http)

@@ -315,13 +315,13 @@ def _command_lines(home: Path) -> str:
     return "\n".join(ours)
 
 
-async def test_no_secret_is_told(stage: Stage, plan_in: PlanIn) -> None:
+async def test_no_secret_is_told(stage: Stage, plan_in: PlanIn, for_hours: tuple[str, str]) -> None:
     """Blocks, plans, URLs and platforms' errors: each secret is found nowhere, in clear, escaped or in base64."""
     home, done = Path(stage.place.env["CANARY_HOME"]), asyncio.Event()
     await _blocks(stage)
     good = stage.folder / "good"
     good.mkdir()
-    plan = plan_in(good, *TO_ALL)
+    plan = plan_in(good, *TO_ALL, for_hours)
     serving = asyncio.create_task(_metrics(stage, done))
     broken = await stage.place.start("abort/abort", rollout=NOBODY, by="Ann", reason="to see it fail")
     rollout = await _roll_back(stage, plan)

@@ -26,17 +26,18 @@ async def runs(server: Place) -> int:
 
 async def test_without_a_worker_start_names_the_command(server: Place) -> None:
     """Nobody polls the pool, so the run would wait for ever: exit 2, with the worker's command, and no run."""
+    before = await runs(server)
     code, output = await server.run(*START)
     assert code == 2
     assert "no worker polls the work pool 'canary'" in output
     assert "prefect worker start --pool canary --type process" in output
     assert "Traceback" not in output
-    assert await runs(server) == 0
+    assert await runs(server) == before
 
 
 async def test_a_second_start_for_the_service_names_the_running_one(server: Place, tmp_path: Path) -> None:
     """While a rollout of the service holds its lock another one is refused with exit 2, and told what to type."""
-    there = dataclasses.replace(server, env={**server.env, "CANARY_HOME": str(tmp_path)})
+    there, before = dataclasses.replace(server, env={**server.env, "CANARY_HOME": str(tmp_path)}), await runs(server)
     journal = open_journal(env=there.env)
     lock = await journal.take("docflow", "phase1-running", "somewhere:1", time.time(), 20.0)
     code, output = await there.run(*START)
@@ -47,7 +48,7 @@ async def test_a_second_start_for_the_service_names_the_running_one(server: Plac
     code, output = await there.run(*START)
     assert "already being rolled out" not in output
     await journal.close()
-    assert await runs(server) == 0
+    assert await runs(server) == before
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FOR_HOURS = ("for: 30m\n    exposure: 10%", "for: 10h\n    exposure: 10%")
-"""A canary whose deadline does not come while nobody conducts: what ends these rollouts is what the tests do."""
-
 
 async def _mid_canary(up: Place, plan: Path) -> str:
     """A rollout with users on the candidate, seen on every target."""
@@ -58,10 +55,12 @@ def _conductor(entries: list[Entry]) -> int:
     return int(holders[-1].rpartition(":")[2])
 
 
-async def test_a_killed_conductor_is_replaced(up: Place, plan_in: PlanIn, tmp_path: Path) -> None:
+async def test_a_killed_conductor_is_replaced(
+    up: Place, plan_in: PlanIn, for_hours: tuple[str, str], tmp_path: Path
+) -> None:
     """kill -9 of the flow's process in mid-canary: the guard asks Prefect for another run. On a machine that starts it
     within 25 s it goes on with the phase; else the guard brings everybody back."""
-    rollout = await _mid_canary(up, plan_in(tmp_path, FOR_HOURS))
+    rollout = await _mid_canary(up, plan_in(tmp_path, for_hours))
     _, entries = await up.journal(rollout)
     os.kill(dead := _conductor(entries), signal.SIGKILL)
 
@@ -87,9 +86,11 @@ async def test_a_killed_conductor_is_replaced(up: Place, plan_in: PlanIn, tmp_pa
     assert state.rollback.cause == ("abort" if in_time else "guard")
 
 
-async def test_journal_and_vault_are_enough_to_roll_back(up: Place, plan_in: PlanIn, tmp_path: Path) -> None:
+async def test_journal_and_vault_are_enough_to_roll_back(
+    up: Place, plan_in: PlanIn, for_hours: tuple[str, str], tmp_path: Path
+) -> None:
     """Prefect's server killed and its database moved away: a process that is given two settings goes back."""
-    rollout = await _mid_canary(up, plan_in(tmp_path, FOR_HOURS))
+    rollout = await _mid_canary(up, plan_in(tmp_path, for_hours))
     home = Path(up.env["CANARY_HOME"])
     port = up.ui.rpartition(":")[2]
     server = next(

@@ -35,6 +35,12 @@ Look = Callable[[], Awaitable[Any]]
 COLUMNS = ("criterion", "value", "limit", "samples", "verdict")
 
 
+@pytest.fixture(scope="module")
+def rps() -> float:
+    """Enough to be promoted after an hour of the plan."""
+    return 300.0
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def page(require: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Page]:
     """One tab for all tests, 1280 px wide. The plan judges real latencies: the browser yields the CPU to them."""
@@ -44,10 +50,22 @@ async def page(require: Callable[[str], Path], tmp_path_factory: pytest.TempPath
     expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=CHROMIUM)
-        opened = await browser.new_page(viewport={"width": 1280, "height": 800})
+        opened = await browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
         opened.set_default_timeout(PATIENCE_MS)
         yield opened
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def looked_away(page: Page) -> AsyncIterator[None]:
+    """Nobody looks at a live page between two tests: to draw it takes half a processor."""
+    yield
+    await look_away(page)
+
+
+async def look_away(page: Page) -> None:
+    """While nothing is to be seen, nothing is drawn."""
+    await page.goto("about:blank")
 
 
 async def open_run(page: Page, up: Place, run: str) -> None:
@@ -58,9 +76,14 @@ async def open_run(page: Page, up: Place, run: str) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
 async def phase1(up: Place, plan_in: PlanIn, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """rollout/phase1 for a busy machine; as it is shipped for the README's pictures."""
+    """rollout/phase1 with a canary long enough to be looked at; as it is shipped for the README's pictures."""
+    change = ("for: 30m\n    exposure: 10%", "for: 1h\n    exposure: 10%")
+    await deploy(up, plan_in(tmp_path_factory.mktemp("plan"), change))
+
+
+async def deploy(up: Place, plan: Path) -> None:
     if "SCREENSHOTS" not in os.environ:
-        code, output = await up.run("canary", "deploy", str(plan_in(tmp_path_factory.mktemp("plan"))))
+        code, output = await up.run("canary", "deploy", str(plan))
         assert code == 0, output
 
 
@@ -165,9 +188,10 @@ async def weights(up: Place) -> dict[str, int]:
     return {layer: shares[status["candidate"]] for layer, shares in status["weights"].items()}
 
 
-def asking(plan_in: PlanIn, folder: Path) -> Path:
+@pytest.fixture
+def asking(plan_in: PlanIn, for_hours: tuple[str, str], tmp_path: Path) -> Path:
     """A plan whose go-live nobody grants but people."""
-    return plan_in(folder, ("name: phase1", "name: asking"), ("grant_approvals: true", ""))
+    return plan_in(tmp_path, for_hours, ("name: phase1", "name: asking"), ("grant_approvals: true", ""))
 
 
 async def waiting_for_go_live(up: Place, plan: Path, version: str) -> str:
@@ -190,6 +214,7 @@ async def test_a_rollout_started_in_the_form_can_be_watched_and_is_promoted(page
     run = await submit(page, up, "rollout/phase1", version="2.1.0", requested_by="Ada")
     rollout = f"rollout-{run['id'][:8]}"
 
+    await look_away(page)
     await state_when(up, rollout, lambda s: s.evidence.blocks >= 40, "well into its soak")
     await open_run(page, up, run["id"])
     await expect(page.get_by_text("docflow 2.1.0 · canary 10%").first).to_be_visible()
@@ -203,24 +228,30 @@ async def test_a_rollout_started_in_the_form_can_be_watched_and_is_promoted(page
         await expect(page.get_by_role("columnheader", name=column).first).to_be_visible()
     await expect(page.get_by_text("http_errors: < 1%")).to_be_visible()
     await expect(page.get_by_text("docflow 2.1.0: canary at 10%").first).to_be_visible()
+    table = page.url
+    await look_away(page)
 
     assert (await up.ended(run["id"]))["name"] == "Promoted"
     rows = json.loads((await artifacts(up, run["id"]))["canary"]["data"])
     assert all(set(COLUMNS) <= set(row) and row["verdict"] == "PASS" for row in rows)
-    await page.reload()
+    await page.goto(table)
     await expect(page.get_by_text("all 8 rules hold")).to_be_visible()
     await picture(page, "criteria")
     state, _ = await up.journal(rollout)
     assert (state.requested_by, state.ended and state.ended.outcome) == ("Ada", "promoted")
 
 
-async def test_cancel_in_the_ui_rolls_back(page: Page, up: Place) -> None:
+async def test_cancel_in_the_ui_rolls_back(
+    page: Page, up: Place, plan_in: PlanIn, for_hours: tuple[str, str], tmp_path: Path
+) -> None:
     """Cancel, confirmed in the browser, is an abort: journaled as such, every target at 0, the run ended with it."""
+    await deploy(up, plan_in(tmp_path, for_hours))
     run_id = await up.start("rollout/phase1", version="2.2.0")
     rollout = f"rollout-{run_id[:8]}"
     await state_when(up, rollout, in_canary, "in its canary")
     assert set((await weights(up)).values()) == {1000}
     await cancel(page, up, run_id)
+    await look_away(page)
 
     ended = await up.ended(run_id)
     state, entries = await up.journal(rollout)
@@ -243,13 +274,14 @@ async def test_cancel_in_the_ui_rolls_back(page: Page, up: Place) -> None:
     await picture(page, "rollback")
 
 
-async def test_people_approve_and_abort_from_the_ui(page: Page, up: Place, plan_in: PlanIn, tmp_path: Path) -> None:
+async def test_people_approve_and_abort_from_the_ui(page: Page, up: Place, asking: Path) -> None:
     """A go-live waits for both roles, one in the UI and one on the command line; an abort in the UI ends the canary."""
-    rollout = await waiting_for_go_live(up, asking(plan_in, tmp_path), "2.3.0")
+    rollout = await waiting_for_go_live(up, asking, "2.3.0")
     said = {"rollout": rollout, "by": "Ada", "reason": "the numbers are good"}
     await open_form(page, up, "approve/approve")
     await expect(field(page, "role")).to_contain_text("as the plan names it")
     approval = await submit(page, up, "approve/approve", role="product_owner", **said)
+    await look_away(page)
     assert (await up.ended(approval["id"]))["type"] == "COMPLETED"
     state, _ = await up.journal(rollout)
     assert state.approval is not None
@@ -270,11 +302,9 @@ async def test_people_approve_and_abort_from_the_ui(page: Page, up: Place, plan_
     assert (state.ended.outcome, state.ended.reason) == ("rolled_back", "abort by Ada: a customer called")
 
 
-async def test_a_rollback_asked_through_the_api_ends_the_rollout_for_good(
-    up: Place, plan_in: PlanIn, tmp_path: Path
-) -> None:
+async def test_a_rollback_asked_through_the_api_ends_the_rollout_for_good(up: Place, asking: Path) -> None:
     """roll-back is journaled and done; Retry on the ended run afterwards says so and changes nothing."""
-    rollout = await waiting_for_go_live(up, asking(plan_in, tmp_path), "2.4.0")
+    rollout = await waiting_for_go_live(up, asking, "2.4.0")
     wrong = await up.start("approve/approve", rollout=rollout, role="nobody", by="Ada", reason="yes")
     assert "asks nobody as 'nobody'" in (await up.ended(wrong))["message"]
     asked = await up.start("roll-back/roll-back", rollout=rollout, by="Bob", reason="not today")
