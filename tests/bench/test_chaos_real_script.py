@@ -31,13 +31,23 @@ def test_one_seed_and_number_are_one_round(seed: int, number: int, killed: dict[
     assert draw(seed, number, SERVICES, killed, {}) == draw(seed, number, SERVICES, killed, {})
 
 
-@given(rounds)
-def test_three_of_four_lose_their_flow_twice_or_more(round_: Round) -> None:
+@given(seeds, numbers, counts)
+def test_three_of_four_lose_their_flow_twice_or_more(seed: int, number: int, killed: dict[str, int]) -> None:
     """The fourth is struck otherwise; of what all share, one thing is struck in a round."""
+    round_ = draw(seed, number, SERVICES, killed | {"expose up before": 0}, {})
     assert [part.service for part in round_.parts] == list(SERVICES)
     assert sum(map(odd, round_.parts)) == 1
-    assert all(2 <= len(part.kills) <= 3 for part in round_.parts if not odd(part))
     assert len([kill for part in round_.parts for kill in part.kills if not kill.of_effect]) == 1
+    assert all(len(part.kills) <= 3 for part in round_.parts)
+    assert len(next(part.kills for part in round_.parts if not odd(part))) >= 2
+
+
+@given(seeds)
+def test_who_has_died_on_the_way_up_often_enough_dies_later_alone(seed: int) -> None:
+    """Where no other conductor comes in time, only a first death is sure to be one."""
+    killed = dict.fromkeys(PLACES[:10], ENOUGH)
+    first = [draw(seed, n, SERVICES, killed, {}).parts[m].kills[0] for n in range(10) for m in range(4)]
+    assert sum(kill.place in PLACES[10:] for kill in first) > len(first) / 4
 
 
 @given(rounds)

@@ -31,6 +31,9 @@ from canary.ports import Entry
 AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """Postgres may be what is struck."""
 LOOK_EVERY = 0.3
+APART = 4.0
+"""Seconds between two starts: about as long as a processor needs for a flow's, so that those who come again for the
+killed come in time."""
 PATIENCE = 300.0
 """Seconds for a rollout, from its start: longer than every recovery, a hold included."""
 SETTLES = 4.0
@@ -109,10 +112,10 @@ class Play:
         """All of it; a flow that is left over is ended."""
         log = f.read_log(self.stage.log)
         self._running = {}
-        for part in round_.parts:
+        for n, part in enumerate(round_.parts):
             stable = f.serving(log, part.service)
             rollout = f"{part.service}-{round_.number}-{int(time.time())}"
-            self._running[rollout] = Running(part, rollout, stable, time.time())
+            self._running[rollout] = Running(part, rollout, stable, time.time() + n * APART)
         watching = [asyncio.create_task(work) for each in self._running.values() for work in self._watched(each)]
         befalling = asyncio.create_task(trouble(round_, self.stage, list(self._running.values())))
         try:
@@ -140,6 +143,7 @@ class Play:
         from canary.cli.deploying import start_run
 
         plan = self.stage.plans[each.part.service]
+        await asyncio.sleep(each.began_at - time.time())
         while each.in_time and not each.run:
             # What another rollout's kill has taken away comes back; the run's key makes it one run.
             with contextlib.suppress(Exception):

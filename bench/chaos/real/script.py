@@ -23,6 +23,8 @@ ENOUGH = 5
 """Kills of the flow that each boundary of an effect should have seen on each side."""
 TWO_EARLY = 0.35
 """Share of rollouts that lose their flow twice on the way up."""
+SEEN_AGAIN = 0.3
+"""Share of rollouts that lose it there although every such place was seen often enough."""
 STANDS_STILL = (5.0, 32.0)
 """Seconds from and to which a process is stopped: a lease and what a guard waits behind it are 25."""
 STAYS_AWAY = (0.0, 8.0)
@@ -128,14 +130,22 @@ def draw(
 def _deaths(rng: Random, counts: Mapping[str, int]) -> Iterator[Kill]:
     """The flow's, in the order in which their places come."""
     last = list(_last(rng, counts))
-    early = {_rarest(rng, EARLY, counts)}
-    if rng.random() < TWO_EARLY and len(last) == 1:
-        early.add(_rarest(rng, EARLY, {**counts, **{f"{name} {side}": ENOUGH for name, side in early}}))
-    for n, (boundary, side) in enumerate(sorted(early, key=_order)):
+    for n, (boundary, side) in enumerate(sorted(_early(rng, counts, len(last)), key=_order)):
         # Each of two targets is prepared; behind a death it may be one of them only.
         nth = rng.choice((1, 2)) if boundary.startswith("prepare") and n == 0 else 1
         yield Kill("flow", "KILL", boundary, side, nth)
     yield from last
+
+
+def _early(rng: Random, counts: Mapping[str, int], later: int) -> set[tuple[str, Side]]:
+    """Where flows die on the way up. Seldom anywhere when all of that was seen: where a machine is so slow that no
+    other conductor comes in time, a first death is the last one, too."""
+    first = _rarest(rng, EARLY, counts)
+    if counts.get(" ".join(first), 0) >= ENOUGH and rng.random() > SEEN_AGAIN:
+        return set()
+    if later > 1 or rng.random() > TWO_EARLY:
+        return {first}
+    return {first, _rarest(rng, EARLY, {**counts, " ".join(first): ENOUGH})}
 
 
 def _last(rng: Random, counts: Mapping[str, int]) -> Iterator[Kill]:
