@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_Context = contextvars.Context | None
 START = 1_800_000_000.0
 """Unix seconds at virtual time 0."""
 RESOLUTION = 1e-9
@@ -27,7 +28,7 @@ class _Call:
 
     __slots__ = ("args", "callback", "context", "done")
 
-    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None):
+    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: _Context):
         self.callback, self.args, self.done = callback, args, False
         self.context = context if context is not None else contextvars.copy_context()
 
@@ -74,15 +75,17 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     # --- what is to be done ----------------------------------------------------------------------------------
 
-    def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
+    def call_soon(self, callback: Any, *args: Any, context: _Context = None) -> Any:  # type: ignore[override]
         call = _Call(callback, args, context)
         self._ready.append(call)
         return call
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: _Context = None
+    ) -> Any:
         return self.call_at(self.elapsed + delay, callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
+    def call_at(self, when: float, callback: Any, *args: Any, context: _Context = None) -> Any:  # type: ignore[override]
         timer = _Timer(when, self, callback, args, context)
         heapq.heappush(self._timers, (when, timer))
         return timer
@@ -90,7 +93,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
 
-    def create_task(self, coro: Any, *, name: str | None = None, context: contextvars.Context | None = None) -> Any:
+    def create_task(self, coro: Any, *, name: str | None = None, context: _Context = None) -> Any:
         if context is None:
             return asyncio.Task(coro, loop=self, name=name)
         return asyncio.Task(coro, loop=self, name=name, context=context)

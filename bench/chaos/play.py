@@ -40,7 +40,7 @@ def play(script: Script, trace: bool = False) -> Played:
     """The run. Its files are gone afterwards."""
     began = time.process_time()
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir=_memory()))
-    loop = VirtualLoop()
+    loop = VirtualLoop()  # type: ignore[abstract]
     try:
         asyncio.set_event_loop(loop)
         world = World(script, folder, loop)

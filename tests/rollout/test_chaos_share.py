@@ -43,6 +43,26 @@ def test_one_seed_is_one_run(chaos: Chaos, seed: int) -> None:
     assert f"seed {seed}: " in one
 
 
+def test_what_is_remembered_changes_no_run() -> None:
+    """Where every process parses and folds for itself, the same lines at the same times."""
+    both = (
+        "import bench.chaos.memo as memo; from bench.chaos.play import play, draw; "
+        "traces = lambda: [play(draw(seed), trace=True).trace for seed in range(12230, 12245)]; "
+        "remembered = traces(); memo.FAITHFUL = 1; assert remembered == traces()"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", both],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_broken_promise_is_an_exit_status() -> None:
     """Old evidence is made to pass a phase: noticed, and the seed and the promise are named."""
     edit = (

@@ -17,7 +17,7 @@ from typing import Any
 from bench.chaos.batch import ROOT
 from bench.chaos.real.facts import Facts
 from bench.chaos.real.oracle import told
-from bench.chaos.real.play import Play
+from bench.chaos.real.play import PATIENCE, Play
 from bench.chaos.real.result import Results
 from bench.chaos.real.script import Part, Round, Trouble, draw
 from bench.chaos.real.server import BAD
@@ -89,15 +89,26 @@ async def _troubled(options: argparse.Namespace, results: Results) -> int:
 
 async def _rounds(options: argparse.Namespace, results: Results) -> int:
     until, broken = time.monotonic() + options.minutes * 60, False
-    async with playing(SERVICES) as play:
-        while True:
-            began = time.monotonic()
-            round_ = draw(options.seed, results.next_number, SERVICES, results.struck())
-            found = [_shown(each) for each in await play.play(round_)]
-            results.add(round_, time.monotonic() - began, found)
-            broken |= any(each["violations"] for each in found)
-            if time.monotonic() > until:
-                return broken
+    try:
+        async with playing(SERVICES) as play:
+            while True:
+                broken |= await _round(play, options.seed, results)
+                if time.monotonic() > until:
+                    break
+    finally:
+        print(*results.table(), sep="\n", flush=True)
+    return broken
+
+
+async def _round(play: Play, seed: int, results: Results) -> bool:
+    """Whether a promise was broken in it."""
+    began = time.monotonic()
+    round_ = draw(seed, results.next_number, SERVICES, results.killed(), results.struck())
+    found = [_shown(each) for each in await play.play(round_)]
+    seconds = time.monotonic() - began
+    results.add(round_, seconds, found)
+    print(f"round {round_.number}: {seconds:.0f} s", flush=True)
+    return any(each["violations"] for each in found)
 
 
 @contextmanager
@@ -121,11 +132,17 @@ def _shown(facts: Facts) -> dict[str, Any]:
     struck = ", ".join(map(_kill, line["kills"])) or "not struck"
     zero = f", FAIL → 0 in {line['fail_to_zero']} s" if line["fail_to_zero"] is not None else ""
     print(f"{facts.rollout} {facts.version}: {facts.outcome} after {line['seconds']} s{zero}; {struck}", flush=True)
+    if facts.overran:
+        print(f"  OVERRAN: given up after {PATIENCE:.0f} s; its last line is {_last(facts)}")
     for broken in line["violations"]:
         print(f"  BROKEN {broken['promise']} at {broken['at']}: {broken['what']}")
     if line["violations"]:
         print(*trace(facts), sep="\n", flush=True)
     return line
+
+
+def _last(facts: Facts) -> str:
+    return facts.lines[-1].type if facts.lines else "none"
 
 
 def _kill(kill: dict[str, Any]) -> str:

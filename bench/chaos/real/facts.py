@@ -50,7 +50,8 @@ class Answers:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All about one rollout. over_at: when it was seen to have ended, or was given up; looked_at: when everything had
-    settled behind that. stable: what served everybody before. silent: when the journal took no lines."""
+    settled behind that. stable: what served everybody before. silent: when the journal took no lines. overran: nobody
+    waited for its end, or for its service to be free, any longer."""
 
     service: str
     rollout: str
@@ -65,6 +66,7 @@ class Facts:
     answers: Sequence[Answers]
     struck: Sequence[Struck] = field(default_factory=tuple)
     silent: Sequence[Span] = field(default_factory=tuple)
+    overran: bool = False
 
     def share(self, layer: str, at: float) -> float:
         """The candidate's share of the layer then."""

@@ -182,6 +182,7 @@ def told(facts: Facts) -> dict[str, Any]:
         "bad": facts.version.endswith(BAD),
         "outcome": facts.outcome,
         "seconds": round(facts.over_at - facts.began_at, 1),
+        "overran": facts.overran,
         "fail_to_zero": fail_to_zero(facts),
         "struck_on_the_way": struck_on_the_way(facts),
         "late_raises": len(late_raises(facts)),

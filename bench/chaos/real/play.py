@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import asyncpg  # type: ignore[import-untyped]
 import httpx
 from psutil import pid_exists
 
@@ -26,15 +28,29 @@ from canary.errors import CanaryError
 from canary.journal.store import SqlJournal
 from canary.ports import Entry
 
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""Postgres may be what is struck."""
 LOOK_EVERY = 0.3
+APART = 4.0
+"""Seconds between two starts: about as long as a processor needs for a flow's, so that those who come again for the
+killed come in time."""
 PATIENCE = 300.0
 """Seconds for a rollout, from its start: longer than every recovery, a hold included."""
 SETTLES = 4.0
 """Seconds behind the last end before the last look: users' answers are told once a second."""
-LEAVES_WITHIN = 25.0
-"""Seconds for a flow to end when its rollout has: its first report comes behind."""
+LEAVES_WITHIN = 4.0
+"""Seconds for a flow to end when its rollout has: of the first report, which comes behind, nothing is shown here."""
 PREFECT_FORGIVES = 45.0
 """Seconds without a process for a run that Prefect calls neither ended nor begun: a worker that died left it so."""
+
+
+@dataclass
+class Armed:
+    """A kill that waits for a line to be journaled, the nth from now. met: whether the process was there."""
+
+    kill: Kill
+    left: int
+    met: asyncio.Future[bool]
 
 
 @dataclass
@@ -51,6 +67,13 @@ class Running:
     told_at: dict[int, float] = field(default_factory=dict)
     struck: list[f.Struck] = field(default_factory=list)
     over_at: float = 0.0
+    armed: Armed | None = None
+    killed: set[int] = field(default_factory=set)
+    overran: bool = False
+
+    @property
+    def in_time(self) -> bool:
+        return time.time() < self.began_at + PATIENCE
 
     @property
     def ended(self) -> bool:
@@ -65,7 +88,6 @@ class Play:
         self.journal = SqlJournal(stage.journal_url, answer_within=5.0)
         self.wire = None if "postgres" not in stage.programs else Wire(stage.journal_url, self._told)
         self._running: dict[str, Running] = {}
-        self._armed: dict[tuple[str, str, int], partial[None]] = {}
         self._after: set[asyncio.Task[None]] = set()
         self._http = httpx.AsyncClient(base_url=stage.proxy, trust_env=False)
 
@@ -90,10 +112,10 @@ class Play:
         """All of it; a flow that is left over is ended."""
         log = f.read_log(self.stage.log)
         self._running = {}
-        for part in round_.parts:
+        for n, part in enumerate(round_.parts):
             stable = f.serving(log, part.service)
             rollout = f"{part.service}-{round_.number}-{int(time.time())}"
-            self._running[rollout] = Running(part, rollout, stable, time.time())
+            self._running[rollout] = Running(part, rollout, stable, time.time() + n * APART)
         watching = [asyncio.create_task(work) for each in self._running.values() for work in self._watched(each)]
         befalling = asyncio.create_task(trouble(round_, self.stage, list(self._running.values())))
         try:
@@ -121,19 +143,15 @@ class Play:
         from canary.cli.deploying import start_run
 
         plan = self.stage.plans[each.part.service]
-        while True:
-            try:
+        await asyncio.sleep(each.began_at - time.time())
+        while each.in_time and not each.run:
+            # What another rollout's kill has taken away comes back; the run's key makes it one run.
+            with contextlib.suppress(Exception):
                 each.run = await start_run(plan, self.journal, each.part.version, "chaos", each.rollout)
-                return
-            except Exception:
-                # What another rollout's kill has taken away comes back; the run's key makes it one run.
-                if time.time() > each.began_at + PATIENCE:
-                    raise
-                await asyncio.sleep(1.0)
+            await asyncio.sleep(0.0 if each.run else 1.0)
 
     def _watched(self, each: Running) -> Sequence[Coroutine[Any, Any, None]]:
-        works = [self._follow(each), self._find(each)]
-        return [*works, *(self._await_boundary(each, n, kill) for n, kill in enumerate(each.part.kills))]
+        return [self._follow(each), self._find(each), self._kills(each)]
 
     async def _follow(self, each: Running) -> None:
         while True:
@@ -163,15 +181,25 @@ class Play:
         pid = int((line["holder"] or "0").rpartition(":")[2])
         if pid and pid != self.stage.programs["guard"].pid:
             each.pid = pid
-        if strike := self._armed.pop((line["rollout"], line["name"], line["nth"]), None):
-            strike(line["seq"])
+        if each.armed and each.armed.kill.boundary == line["name"]:
+            each.armed.left -= 1
+            if not each.armed.left:
+                armed, each.armed = each.armed, None
+                armed.met.set_result(self._strike(each, armed.kill, line["seq"]))
 
     async def _until_over(self, each: Running) -> None:
-        while time.time() < each.began_at + PATIENCE:
-            if each.ended or await self._never_begun(each):
-                break
+        """And its service is free for the next."""
+        while each.in_time and not (each.ended or await self._never_begun(each)):  # noqa: ASYNC110 - other processes
             await asyncio.sleep(LOOK_EVERY)
         each.over_at = time.time()
+        while each.in_time and not await self._free(each):  # noqa: ASYNC110 - other processes
+            await asyncio.sleep(LOOK_EVERY)
+        each.overran = not each.in_time
+
+    async def _free(self, each: Running) -> bool:
+        with contextlib.suppress(CanaryError):
+            return all(lock.rollout != each.rollout for lock in await self.journal.locks())
+        return False
 
     async def _never_begun(self, each: Running) -> bool:
         """Whether its run has ended before anybody took the lock."""
@@ -195,56 +223,64 @@ class Play:
 
     # --- striking -----------------------------------------------------------------------------------------
 
-    async def _await_boundary(self, each: Running, number: int, kill: Kill) -> None:
-        key = list(self._running).index(each.rollout) * 10 + number
+    async def _kills(self, each: Running) -> None:
+        """One behind the other. What came by without its victim, a line of one that was dying, is waited for again."""
+        for kill in each.part.kills:
+            while not await self._had_its_moment(each, kill):  # noqa: ASYNC110 - it waits by itself
+                await asyncio.sleep(0.05)
+
+    async def _had_its_moment(self, each: Running, kill: Kill) -> bool:
         if kill.boundary.startswith("expose"):
-            await self._at_envoy(each, kill)
-        elif kill.side == "after" or self.wire is None:
-            self._armed[each.rollout, kill.boundary, kill.nth] = partial(self._strike, each, kill)
-        else:
-            with contextlib.suppress(OSError):
-                await self.wire.hold(
-                    each.rollout, kill.boundary, kill.nth, key, lambda: self._struck_in_hold(each, kill)
-                )
+            return await self._at_envoy(each, kill)
+        if kill.side == "after" or self.wire is None:
+            each.armed = Armed(kill, kill.nth, asyncio.get_running_loop().create_future())
+            return await each.armed.met
+        key = list(self._running).index(each.rollout)
+        with contextlib.suppress(*AWAY):
+            held = partial(self._struck_in_hold, each, kill)
+            return await self.wire.hold(each.rollout, kill.boundary, kill.nth, key, held)
+        return False
 
-    async def _struck_in_hold(self, each: Running, kill: Kill) -> None:
-        self._strike(each, kill, len(each.told_at))
+    async def _struck_in_hold(self, each: Running, kill: Kill) -> bool:
+        struck = self._strike(each, kill, len(each.told_at))
         await asyncio.sleep(0.02)
+        return struck
 
-    async def _at_envoy(self, each: Running, kill: Kill) -> None:
+    async def _at_envoy(self, each: Running, kill: Kill) -> bool:
         """The change is held up, the process is struck, and the change goes on, unless nobody had sent it yet."""
         service, direction = each.part.service, kill.boundary.partition(" ")[2]
-        await self._http.put(f"/{service}/hold", json={"direction": direction, "side": kill.side})
-        begun = self.stage.log.stat().st_size
-        try:
-            while not self._held(service, begun):  # noqa: ASYNC110 - another process writes: no event tells it
-                await asyncio.sleep(0.01)
-            self._strike(each, kill, len(each.lines))
-            await asyncio.sleep(0.02)
-        finally:
-            dead = kill.side == "before" and kill.victim == "flow" and kill.signal == "KILL"
-            await self._http.post(f"/{service}/release", json={"forward": not dead})
-
-    def _held(self, service: str, since: int) -> bool:
+        struck = False
         with self.stage.log.open() as log:
-            log.seek(since)
-            return any('"held"' in line and f'"{service}"' in line for line in log)
+            log.seek(0, os.SEEK_END)
+            await self._http.put(f"/{service}/hold", json={"direction": direction, "side": kill.side})
+            try:
+                # Another process writes: no event tells it.
+                while not any('"held"' in line and f'"{service}"' in line for line in log):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                struck = self._strike(each, kill, len(each.lines))
+                await asyncio.sleep(0.02)
+            finally:
+                dead = struck and kill.side == "before" and kill.victim == "flow" and kill.signal == "KILL"
+                await self._http.post(f"/{service}/release", json={"forward": not dead})
+        return struck
 
-    def _strike(self, each: Running, kill: Kill, seq: int) -> None:
-        """At once; what follows is done beside."""
+    def _strike(self, each: Running, kill: Kill, seq: int) -> bool:
+        """At once; what follows is done beside. False when there was nobody to strike: it died of something else
+        before, and the guard, or what the dead process had sent, has brought the rollout here."""
         program = self.stage.programs.get(kill.victim)
         pid = program.pid if program else each.pid
-        if not pid or not pid_exists(pid):
-            # It died of something else before: the guard may have brought the rollout here.
-            return
+        if not pid or pid in each.killed or not pid_exists(pid):
+            return False
         if program:
             program.strike(kill.signal)
         else:
             send(pid, kill.signal)
+            each.killed |= {pid} if kill.signal == "KILL" else set()
         each.struck.append(f.Struck(kill, time.time(), seq, pid))
         task = asyncio.create_task(self._afterwards(each, len(each.struck) - 1))
         self._after.add(task)
         task.add_done_callback(self._after.discard)
+        return True
 
     async def _afterwards(self, each: Running, number: int) -> None:
         """A stopped process goes on, a program that was ended comes back; a flow does not."""
@@ -264,7 +300,6 @@ class Play:
     async def _put_right(self) -> None:
         """All programs run again, and no flow is left."""
         await asyncio.gather(*self._after, return_exceptions=True)
-        self._armed.clear()
         for each in self._running.values():
             await self._http.post(f"/{each.part.service}/release", json={"forward": True})
         until = time.time() + LEAVES_WITHIN
@@ -290,4 +325,5 @@ class Play:
             weights=tuple(f.weights(log, each.part.service, each.part.version)),
             answers=tuple(f.answers(log, each.part.service, each.began_at)),
             struck=tuple(each.struck),
+            overran=each.overran,
         )

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
 from bench.chaos.batch import JUDGED_CODE, code_hash
-from bench.chaos.real.script import BOUNDARIES, ENOUGH, SIDES, Round
+from bench.chaos.real.script import BOUNDARIES, EFFECTS, ENOUGH, SIDES, Kill, Round
 
 WAYS = {"undisturbed": False, "struck on the way": True}
+PLACES = [f"{name} {side}" for name in EFFECTS for side in SIDES]
 CODE = (*JUDGED_CODE, "flows/*.py", "tasks/*.py", "blocks/*.py")
 
 
@@ -36,9 +37,16 @@ class Results:
             if each["code"] == self.code:
                 yield from each["rollouts"]
 
+    def killed(self) -> Counter[str]:
+        """Boundary of an effect and side → flows that were killed there, by SIGKILL."""
+        return Counter(_place(kill) for kill in self._strikes() if of_effect(kill))
+
     def struck(self) -> Counter[str]:
-        """Boundary and side → kills so far."""
-        return Counter(f"{k['boundary']} {k['side']}" for each in self.of_this_code() for k in each["kills"])
+        """Boundary and side → all other strikes: of other processes, elsewhere, or by other signals."""
+        return Counter(_place(kill) for kill in self._strikes() if not of_effect(kill))
+
+    def _strikes(self) -> Iterator[Mapping[str, Any]]:
+        return (kill for each in self.of_this_code() for kill in each["kills"])
 
     def add(self, played: Round, seconds: float, rollouts: Sequence[Mapping[str, Any]]) -> None:
         """Kept in place of the former file, in one step."""
@@ -55,20 +63,55 @@ class Results:
     def summary(self) -> dict[str, Any]:
         """The figures of the code as it is. Seconds."""
         rollouts = list(self.of_this_code())
-        kills = [kill for each in rollouts for kill in each["kills"]]
-        struck = self.struck()
+        kills, killed = list(self._strikes()), self.killed()
         return {
             "code": self.code,
             "rollouts": len(rollouts),
             "outcomes": dict(Counter(("bad " if each["bad"] else "good ") + each["outcome"] for each in rollouts)),
             "violations": sum(len(each["violations"]) for each in rollouts),
-            "kills": dict(Counter(f"{kill['victim']} {kill['signal']}" for kill in kills)),
-            "recovery": figures([kill["recovered"] for kill in kills if kill["recovered"] is not None]),
+            "overran": sum(each["overran"] for each in rollouts),
+            "effects": _places(EFFECTS, killed),
+            "effects_with_enough": sum(killed[place] >= ENOUGH for place in PLACES),
+            "effects_recovery": figures(_recoveries(kill for kill in kills if of_effect(kill))),
+            "others": dict(Counter(f"{kill['victim']} {kill['signal']}" for kill in kills if not of_effect(kill))),
+            "others_by_place": _places(BOUNDARIES, self.struck()),
+            "recovery": figures(_recoveries(kills)),
             "fail_to_zero": {name: figures(_to_zero(rollouts, on_the_way)) for name, on_the_way in WAYS.items()},
             "late_raises": sum(each["late_raises"] for each in rollouts),
-            "boundaries": {name: {side: struck[f"{name} {side}"] for side in SIDES} for name in BOUNDARIES},
-            "places_with_enough": sum(struck[f"{n} {side}"] >= ENOUGH for n in BOUNDARIES for side in SIDES),
         }
+
+    def table(self) -> Iterator[str]:
+        """Kills by place, and how long users and targets waited, for people."""
+        killed, summary = self.killed(), self.summary()
+        yield f"{'flows killed':26}" + "".join(f"{side:>8}" for side in SIDES)
+        for name in EFFECTS:
+            yield f"  {name:24}" + "".join(f"{killed[f'{name} {side}']:8}" for side in SIDES)
+        yield f"{sum(killed.values())} in all; {summary['effects_with_enough']} of {len(PLACES)} places {ENOUGH} times"
+        yield f"recovery: {_told(summary['effects_recovery'])}; of all strikes: {_told(summary['recovery'])}"
+        for name, found in summary["fail_to_zero"].items():
+            yield f"FAIL → 0, {name}: {_told(found)}"
+        yield f"{summary['rollouts']} rollouts, {summary['violations']} violations, {summary['overran']} overran"
+
+
+def of_effect(kill: Mapping[str, Any]) -> bool:
+    """Whether it counts for an effect's place: the process that conducts was killed there."""
+    return Kill(kill["victim"], kill["signal"], kill["boundary"], kill["side"]).of_effect
+
+
+def _place(kill: Mapping[str, Any]) -> str:
+    return f"{kill['boundary']} {kill['side']}"
+
+
+def _places(names: Sequence[str], counted: Counter[str]) -> dict[str, dict[str, int]]:
+    return {name: {side: counted[f"{name} {side}"] for side in SIDES} for name in names}
+
+
+def _recoveries(kills: Iterable[Mapping[str, Any]]) -> list[float]:
+    return [kill["recovered"] for kill in kills if kill["recovered"] is not None]
+
+
+def _told(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {each}" if name == "n" else f"{name} {each} s" for name, each in found.items())
 
 
 def _to_zero(rollouts: Sequence[Mapping[str, Any]], struck: bool) -> list[float]:

@@ -1,4 +1,8 @@
-"""What is done to the four rollouts of one round, drawn from the seed and from what was struck least so far."""
+"""What is done to the four rollouts of one round, drawn from the seed and from what was struck least so far.
+
+Most rollouts lose their flow two or three times, each time at a place that still lies ahead: Prefect starts two further
+conductors, and behind the third death the guard goes back by itself. One rollout of each round is struck otherwise.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,17 @@ Signal = Literal["KILL", "TERM", "STOP"]
 Side = Literal["before", "after"]
 Trouble = Literal["none", "outage", "disk"]
 VICTIMS: tuple[Victim, ...] = ("flow", "worker", "guard", "server", "postgres")
-SIGNALS: tuple[Signal, ...] = ("KILL", "KILL", "TERM", "STOP")
-"""Every other one is a kill."""
 SIDES: tuple[Side, ...] = ("before", "after")
 ENOUGH = 5
-"""Kills that each boundary should have seen on each side."""
-AGAIN = 0.2
-"""Share of killed conductors whose successor is killed, too, as soon as it conducts."""
+"""Kills of the flow that each boundary of an effect should have seen on each side."""
+TWO_EARLY = 0.35
+"""Share of rollouts that lose their flow twice on the way up."""
+SEEN_AGAIN = 0.3
+"""Share of rollouts that lose it there although every such place was seen often enough."""
+STANDS_STILL = (5.0, 32.0)
+"""Seconds from and to which a process is stopped: a lease and what a guard waits behind it are 25."""
+STAYS_AWAY = (0.0, 8.0)
+"""Seconds after which a program that was ended is started again."""
 
 EVERY = (
     "rollout_started",
@@ -48,10 +56,15 @@ BOUNDARIES = (*ORDINARY, "conductor_asked")
 stands apart from a lowering; lines that are appended together are one boundary, named after the first."""
 TWICE = ("phase_started", "prepare_intended", "prepare_observed", "exposure_intended:up", "sampled", "phase_passed")
 
+EARLY = ("prepare_intended", "prepare_observed", "exposure_intended:up", "expose up", "exposure_observed:up")
+CLOSING = ("closing_done", "rollout_ended")
+EFFECTS = (*EARLY, *BACK, *CLOSING)
+"""What stands around an effect outside, in the order in which a rollout comes by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """The signal that the process gets at the boundary. nth: the how manieth such line of the rollout.
+    """The signal that the process gets at the boundary. nth: the how manieth such line since the strike before.
 
     lasts: seconds until a stopped process goes on, or one that was ended is started again; a flow is not.
     """
@@ -67,6 +80,11 @@ class Kill:
     def place(self) -> str:
         """As the counts name it."""
         return f"{self.boundary} {self.side}"
+
+    @property
+    def of_effect(self) -> bool:
+        """Whether it is what is counted for each place of an effect: kill -9 of the process that conducts."""
+        return self.victim == "flow" and self.signal == "KILL" and self.boundary in EFFECTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +110,76 @@ class Round:
     lasts: float = 0.0
 
 
-def draw(seed: int, number: int, services: Sequence[str], struck: Mapping[str, int]) -> Round:
-    """The round of that seed and number. struck: place → kills so far."""
+def draw(
+    seed: int, number: int, services: Sequence[str], killed: Mapping[str, int], struck: Mapping[str, int]
+) -> Round:
+    """The round of that seed and number. killed: place of an effect → flows killed there so far; struck: any place →
+    all other strikes."""
     rng = Random(f"{seed}:{number}")
-    shared = rng.choice(VICTIMS[1:])
-    holder = rng.choice(services)
-    counts, parts = dict(struck), []
+    odd = rng.choice(services)
+    counts, others, parts = dict(killed), dict(struck), []
     for service in services:
-        victim: Victim = shared if service == holder and rng.random() < 0.8 else "flow"
-        kills = tuple(_kills(rng, victim, counts))
+        kills = tuple(_odd(rng, counts, others) if service == odd else _deaths(rng, counts))
         for kill in kills:
-            counts[kill.place] = counts.get(kill.place, 0) + 1
+            tallied = counts if kill.of_effect else others
+            tallied[kill.place] = tallied.get(kill.place, 0) + 1
         parts.append(Part(service, f"2.{number}.0{_health(rng, kills)}", kills))
     return Round(number, tuple(parts))
 
 
-def _kills(rng: Random, victim: Victim, counts: Mapping[str, int]) -> Iterator[Kill]:
+def _deaths(rng: Random, counts: Mapping[str, int]) -> Iterator[Kill]:
+    """The flow's, in the order in which their places come."""
+    last = list(_last(rng, counts))
+    for n, (boundary, side) in enumerate(sorted(_early(rng, counts, len(last)), key=_order)):
+        # Each of two targets is prepared; behind a death it may be one of them only.
+        nth = rng.choice((1, 2)) if boundary.startswith("prepare") and n == 0 else 1
+        yield Kill("flow", "KILL", boundary, side, nth)
+    yield from last
+
+
+def _early(rng: Random, counts: Mapping[str, int], later: int) -> set[tuple[str, Side]]:
+    """Where flows die on the way up. Seldom anywhere when all of that was seen: where a machine is so slow that no
+    other conductor comes in time, a first death is the last one, too."""
+    first = _rarest(rng, EARLY, counts)
+    if counts.get(" ".join(first), 0) >= ENOUGH and rng.random() > SEEN_AGAIN:
+        return set()
+    if later > 1 or rng.random() > TWO_EARLY:
+        return {first}
+    return {first, _rarest(rng, EARLY, {**counts, " ".join(first): ENOUGH})}
+
+
+def _last(rng: Random, counts: Mapping[str, int]) -> Iterator[Kill]:
+    """Where the last flow dies, and the one before it where another conductor still comes."""
+    boundary, side = _rarest(rng, (*BACK, *CLOSING), counts)
+    nth = rng.choice((1, 2, 3)) if boundary == "closing_done" else 1
+    yield Kill("flow", "KILL", boundary, side, nth)
+    if boundary == "closing_done":
+        yield Kill("flow", "KILL", *_rarest(rng, ("rollout_ended",), counts))
+    if (boundary, side) == ("rollback_started", "before"):
+        # Nothing is journaled of the FAIL: whoever comes next fails it anew.
+        yield Kill("flow", "KILL", *_rarest(rng, BACK[1:], counts))
+
+
+def _odd(rng: Random, counts: Mapping[str, int], others: Mapping[str, int]) -> Iterator[Kill]:
+    """Another process, or another signal; then the flow, if it comes by."""
+    victim = rng.choice(VICTIMS)
     if victim == "guard":
         # A guard has something to do only when a conductor is gone.
-        yield Kill("flow", "KILL", rng.choice(("sampled", "exposure_observed:up")), "after")
-        yield _kill(rng, victim, *_rarest(rng, RECOVERY, counts))
+        yield Kill("flow", "KILL", *_rarest(rng, ("exposure_observed:up",), counts))
+        yield _strike(rng, victim, *_rarest(rng, RECOVERY, others))
         return
-    kill = _kill(rng, victim, *_rarest(rng, ORDINARY, counts))
-    yield kill
-    if victim == "flow" and kill.signal == "KILL" and rng.random() < AGAIN:
-        yield Kill("flow", "KILL", "conductor_took", "after", 2)
+    odd = _strike(rng, victim, *_rarest(rng, ORDINARY, others))
+    yield odd
+    if odd.boundary in EVERY and odd.nth == 1 and (victim, odd.signal) != ("flow", "TERM"):
+        yield from _last(rng, counts)
+
+
+def _strike(rng: Random, victim: Victim, boundary: str, side: Side) -> Kill:
+    signals: tuple[Signal, ...] = ("TERM", "STOP") if victim == "flow" else ("KILL", "KILL", "TERM", "STOP")
+    signal = rng.choice(signals)
+    nth = rng.choice((1, 2)) if boundary in TWICE else 1
+    lasts = rng.uniform(*(STANDS_STILL if signal == "STOP" else STAYS_AWAY))
+    return Kill(victim, signal, boundary, side, nth, round(lasts, 1))
 
 
 def _rarest(rng: Random, boundaries: Sequence[str], counts: Mapping[str, int]) -> tuple[str, Side]:
@@ -126,11 +189,8 @@ def _rarest(rng: Random, boundaries: Sequence[str], counts: Mapping[str, int]) -
     return min(places, key=lambda place: min(counts.get(f"{place[0]} {place[1]}", 0), ENOUGH))
 
 
-def _kill(rng: Random, victim: Victim, boundary: str, side: Side) -> Kill:
-    signal = rng.choice(SIGNALS)
-    nth = rng.choice((1, 2)) if boundary in TWICE else 1
-    lasts = rng.uniform(5.0, 60.0) if signal == "STOP" else rng.uniform(0.0, 20.0)
-    return Kill(victim, signal, boundary, side, nth, round(lasts, 1))
+def _order(place: tuple[str, Side]) -> tuple[int, int]:
+    return EFFECTS.index(place[0]), SIDES.index(place[1])
 
 
 def _health(rng: Random, kills: Sequence[Kill]) -> str:
@@ -139,6 +199,6 @@ def _health(rng: Random, kills: Sequence[Kill]) -> str:
     if any(name in BACK for name, _ in names):
         return BAD
     late = {(name, 2) for name in TWICE if name not in ("prepare_intended", "prepare_observed", "sampled")}
-    if any(name in FORWARD for name, _ in names) or names & late:
+    if any(name in ("phase_passed", "closing_done") for name, _ in names) or names & late:
         return ""
     return rng.choice(("", BAD))

@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 
 KEY = 7_700_000
 """Advisory locks from here on, one for each rollout of a round."""
-LOOK_EVERY = 0.01
+LOOK_EVERY = 0.03
 SET_UP = """
 CREATE TABLE chaos_armed (rollout text, name text, nth int, key int);
 CREATE FUNCTION chaos_name(type text, data text) RETURNS text LANGUAGE sql AS $$
@@ -48,6 +48,8 @@ END $$;
 CREATE TRIGGER chaos_wait BEFORE INSERT ON canary_events FOR EACH ROW EXECUTE FUNCTION chaos_wait();
 CREATE TRIGGER chaos_tell AFTER INSERT ON canary_events FOR EACH ROW EXECUTE FUNCTION chaos_tell();
 """
+ARM = "INSERT INTO chaos_armed VALUES ($1, $2, chaos_nth($1, $2, 2147483647) + $3, $4)"
+T = TypeVar("T")
 
 
 @dataclass
@@ -76,17 +78,17 @@ class Wire:
                     connection.terminate()
             await asyncio.sleep(0.2)
 
-    async def hold(self, rollout: str, name: str, nth: int, number: int, held: Callable[[], Awaitable[Any]]) -> None:
-        """Waits until that line is about to be appended, calls `held`, and lets the append go on."""
+    async def hold(self, rollout: str, name: str, nth: int, number: int, held: Callable[[], Awaitable[T]]) -> T:
+        """Waits until that line is about to be appended, the nth from now, calls `held`, and lets the append go on."""
         connection = await asyncpg.connect(self.url, timeout=10)
         key = KEY + number
         try:
             await connection.execute("SELECT pg_advisory_lock($1)", key)
-            await connection.execute("INSERT INTO chaos_armed VALUES ($1, $2, $3, $4)", rollout, name, nth, key)
+            await connection.execute(ARM, rollout, name, nth, key)
             waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = $1::int::oid"
             while not await connection.fetchval(waits, key):  # noqa: ASYNC110 - Postgres tells nobody who waits
                 await asyncio.sleep(LOOK_EVERY)
-            await held()
+            return await held()
         finally:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 await connection.execute("DELETE FROM chaos_armed WHERE key = $1", key, timeout=2)
