@@ -10,15 +10,13 @@ from canary.sandbox.children import Child, spawn
 from canary.sandbox.platforms.wire import Platforms, PlatformsConfig
 
 NAME = "platforms"
-SERVED_LAST = 5
-"""Niceness: they must not make the service under judgement look slow."""
 
 
 async def begin(folder: Path) -> Child:
     """Nothing serves before `told`. Prefect, which comes with the blocks, is kept from the user's own profile."""
     argv = [sys.executable, "-m", "canary.sandbox.platforms.server"]
     env = {"PREFECT_HOME": str(folder / "prefect"), "DO_NOT_TRACK": "1"}
-    return await spawn(NAME, argv, folder, talks=True, nice=SERVED_LAST, env=env)
+    return await spawn(NAME, argv, folder, talks=True, env=env)
 
 
 async def told(child: Child, config: PlatformsConfig) -> Platforms:

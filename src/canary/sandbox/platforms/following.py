@@ -16,7 +16,7 @@ from canary.testing.samples import Samples
 FOLLOWS_EVERY = 0.1
 """Seconds between two looks at the platforms: machines become healthy by themselves, without any request."""
 SCRAPES_EVERY = 0.5
-KEPT_SECONDS = 60.0
+KEPT_SECONDS = 30.0
 """How long samples are kept. Every read gets all that there are, and asks for those of its last seconds."""
 
 
