@@ -41,7 +41,7 @@ class Doors:
         machine = fly.machines.get(wanted)
         if machine is None:
             raise web.HTTPNotFound(text="no such machine")
-        if fly.fates.state(machine, fly.clock.now()) != "started":
+        if fly.fates.state(machine, self._town.clock.now()) != "started":
             raise web.HTTPServiceUnavailable(text="the machine is not started")
         return await self._through(request, machine.image.tag, request.raw_path.removeprefix(f"/{wanted}"))
 

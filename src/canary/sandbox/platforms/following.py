@@ -30,14 +30,14 @@ class Follower:
         self._flags = dict(INITIAL_FLAGS)
         self._deployed = self._answered = False
 
-    async def follow(self, clock: Clock) -> None:
+    async def follow(self) -> None:
         """For ever. A part that does not answer is asked again."""
         while True:
             try:
                 await self.step()
             except ProviderUnavailable as error:
                 sys.stderr.write(f"{error}\n")
-            await clock.sleep(FOLLOWS_EVERY)
+            await self._town.clock.sleep(FOLLOWS_EVERY)
 
     async def step(self) -> None:
         """Whatever differs is set. Raises ProviderUnavailable; what was not set is set by the next step."""

@@ -13,7 +13,6 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from canary.blocks.clock import SystemClock
 from canary.sandbox.platforms.certificate import browser_arguments, made
 from canary.sandbox.platforms.doors import Doors
 from canary.sandbox.platforms.following import Follower, scrape
@@ -35,11 +34,11 @@ async def serve(config: PlatformsConfig) -> None:
         for provider in town.providers().values():
             await stack.enter_async_context(serving(provider))
         http = await stack.enter_async_context(aiohttp.ClientSession(trust_env=False, auto_decompress=False))
-        street, clock = Street(config, http), SystemClock()
+        street = Street(config, http)
         said = await _opened(stack, town, Doors(town, street, config.router_url, http))
         sys.stdout.write(said.model_dump_json() + "\n")
         sys.stdout.flush()
-        await asyncio.gather(Follower(town, street).follow(clock), scrape(street, town.grafana.samples, clock))
+        await asyncio.gather(Follower(town, street).follow(), scrape(street, town.grafana.samples, town.clock))
 
 
 async def _opened(stack: AsyncExitStack, town: Town, doors: Doors) -> Platforms:

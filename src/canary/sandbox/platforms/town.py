@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from canary.blocks.clock import SystemClock
+from canary.ports import Clock
 from canary.sandbox.platforms.asked import counted
 from canary.sandbox.platforms.wire import Platform
 from canary.sandbox.wire import INITIAL_FLAGS, STABLE_VERSION, Layer
@@ -32,9 +34,9 @@ def image(version: str) -> str:
     return f"registry.fly.io/docflow:{version}"
 
 
-def _fly() -> FlyServer:
+def _fly(clock: Clock) -> FlyServer:
     images = {image(version): f"sha256:{n:064x}" for n, version in enumerate((STABLE_VERSION, CANDIDATE), 1)}
-    fly = FlyServer(images=images, fates=Fates(BOOT_SECONDS, HEALTH_SECONDS, unhealthy={image(CANDIDATE)}))
+    fly = FlyServer(clock, images, fates=Fates(BOOT_SECONDS, HEALTH_SECONDS, unhealthy={image(CANDIDATE)}))
     for region, machines in REGIONS.items():
         for _ in range(machines):
             fly.add(region, image(STABLE_VERSION))
@@ -55,12 +57,14 @@ class Town:
     """
 
     slack: SlackServer
-    fly: FlyServer = field(default_factory=_fly)
+    clock: Clock = field(default_factory=SystemClock)
+    fly: FlyServer = field(init=False)
     vercel: Vercel = field(default_factory=Vercel)
     configs: GlobalConfigs = field(default_factory=_configs)
     grafana: Grafana = field(default_factory=lambda: Grafana(tokens={GRAFANA_TOKEN: "Editor"}))
 
     def __post_init__(self) -> None:
+        self.fly = _fly(self.clock)
         for provider in self.providers().values():
             provider.knobs.slow_seconds = ANSWERS_AFTER
         self.slack.slow(ANSWERS_AFTER)
@@ -113,7 +117,7 @@ class Town:
         return {n: Platform(url=url, requests=requests, state=states[n]) for n, (url, requests) in asked.items()}
 
     def _states(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        now = self.fly.clock.now()
+        now = self.clock.now()
         machines = [
             {"id": m.id, "region": m.region, "image": m.image.tag, "state": self.fly.fates.state(m, now)}
             | {"users": m.registered and self.fly.fates.healthy(m, now)}
