@@ -4,11 +4,11 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Tests with a run of their own: the marks of tests/conftest.py, by path, so that nothing else is collected.
-DEMOS := tests/e2e/test_demo_interrupted.py tests/house/test_wheel.py
+DEMOS := tests/e2e/test_demo_interrupted.py tests/e2e/test_demo_providers.py tests/house/test_wheel.py
 # What takes minutes and changes seldom: make test-long.
 LONG := tests/prefect/test_chaos_real.py tests/prefect/test_planted_secrets.py tests/e2e/test_fencing.py \
   tests/providers/vercel/test_vercel_clients.py
-ALONE := tests/sandbox tests/e2e/test_real_prometheus.py
+ALONE := tests/sandbox tests/e2e/test_real_prometheus.py tests/e2e/test_demo_providers_promoted.py
 # Debian packages whose programs the tests run. tests/conftest.py says which program comes from which.
 SERVICES := prometheus prometheus-alertmanager chromium postgresql redis-server
 POLICY := /usr/sbin/policy-rc.d

@@ -32,14 +32,14 @@ PACKAGES = {
 COLLECTED = pytest.StashKey[set[str]]()
 PARTS = {
     "prefect": ("tests/prefect/",),
-    "demo": ("tests/e2e/test_demo_interrupted.py", "tests/house/test_wheel.py"),
+    "demo": ("tests/e2e/test_demo_interrupted.py", "tests/e2e/test_demo_providers.py", "tests/house/test_wheel.py"),
     "long": (
         "tests/prefect/test_chaos_real.py",
         "tests/prefect/test_planted_secrets.py",
         "tests/e2e/test_fencing.py",
         "tests/providers/vercel/test_vercel_clients.py",
     ),
-    "alone": ("tests/sandbox/", "tests/e2e/test_real_prometheus.py"),
+    "alone": ("tests/sandbox/", "tests/e2e/test_real_prometheus.py", "tests/e2e/test_demo_providers_promoted.py"),
 }
 
 

@@ -261,7 +261,7 @@ async def test_an_endless_rate_limit_ends(stage: Stage) -> None:
     stage.server.rate_limited(1_000_000, seconds=0)
     receipt = await stage.block().post("r1", "lost")
     assert "limits the rate" in receipt.detail
-    assert len(stage.server.calls) < 15
+    assert len(stage.server.log) < 15
 
 
 @pytest.mark.parametrize("verb", ["post", "page"])
@@ -334,7 +334,7 @@ async def test_a_connection_that_breaks_is_not_tried_again(stage: Stage, hook: S
     stage.server.down()
     for each in (stage, hook):
         assert not (await each.block().post("r1", "x")).confirmed
-    assert stage.server.calls == ["/api/chat.postMessage", HOOK]
+    assert [asked.path for asked in stage.server.log] == ["/api/chat.postMessage", HOOK]
 
 
 async def test_a_word_that_nobody_knows(stage: Stage) -> None:

@@ -14,13 +14,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON line on 
 
 def demo(
     fault: Annotated[str, typer.Option("--fault", help=f"What goes wrong in the canary: {FAULTS}.")] = "none",
+    providers: Annotated[
+        bool,
+        typer.Option("--providers", help="On local servers of Fly, Vercel, Global Config, Grafana and Slack."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The whole job on this machine: sandbox, Prefect server, one rollout, live view."""
+    """The whole job on this machine: sandbox, Prefect server, one rollout, live view.
+
+    Exit codes: 0 promoted, 2 refused, 3 rolled back, 4 held, 5 rollback not verified.
+    """
     from canary.cli.following import end
     from canary.cli.rehearsal import rehearse
 
-    state = asyncio.run(rehearse(fault))
+    state = asyncio.run(rehearse(fault, providers))
     raise typer.Exit(end(state, as_json) if state else 1)
 
 

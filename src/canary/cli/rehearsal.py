@@ -17,11 +17,13 @@ from uuid import uuid4
 
 from rich.console import Console
 
+from canary.cli import platforms
 from canary.cli.following import follow, tell
 from canary.cli.parts import Parts, prefect_server, worker_and_guard
 from canary.cli.progress import busy
 from canary.cli.store import WallClock, journal
 from canary.errors import BadUsage, CanaryError
+from canary.journal.shelf import FolderShelf
 from canary.journal.store import SqlJournal
 from canary.plan.load import LoadedPlan, load_plan
 from canary.plan.model import UiCheck
@@ -37,24 +39,30 @@ FAULT_AFTER = 1.0
 """Seconds of healthy canary before the demo's fault is switched on."""
 REVIEW_PATIENCE = 60.0
 """Seconds after its due time in which a scheduled review should have run."""
+LOCAL = "demo.yaml"
+"""The overlay that binds the plan to the sandbox alone."""
 console = Console(stderr=True)
 
 
-async def rehearse(fault: str) -> State | None:
+async def rehearse(fault: str, providers: bool = False) -> State | None:
     """One rollout with that fault, on parts of this machine; the state at its end."""
     _check_fault(fault)
-    home = Settings.from_env(os.environ).home
-    async with _parts(home) as parts, journal() as opened:
+    home, overlay = Settings.from_env(os.environ).home, platforms.OVERLAY if providers else LOCAL
+    async with _parts(home, overlay) as parts, journal() as opened:
         from canary.cli.deploying import start_run
 
         rollout = f"demo-{uuid4().hex[:8]}"
-        await start_run(_demo_plan(), opened, VERSION, "the demo", rollout)
+        await start_run(_demo_plan(overlay), opened, VERSION, "the demo", rollout)
         _say(f"rollout {rollout} started; Prefect UI (while the demo runs): {parts.ui}")
         if lacking := _lacking():
             _say(f"the checks in a browser are skipped: {lacking}")
-        _say("approvals are granted by plans/demo.yaml itself: nobody is asked")
+        _say(f"approvals are granted by plans/{overlay} itself: nobody is asked")
+        if on := parts.sandbox.state.platforms:
+            _say(f"{platforms.OPENING}\nwhere they stand (while the demo runs): {on.page}")
         with busy(f"{rollout} is under way; Ctrl-C aborts it", console):
             state = await _abort_on_ctrl_c(opened, rollout, _watch(opened, rollout, parts.sandbox, fault))
+        if providers:
+            await _tell_platforms(home, rollout, parts.sandbox)
     _where_to_look(rollout)
     return state
 
@@ -88,18 +96,20 @@ def _check_fault(fault: str) -> None:
 
 
 @asynccontextmanager
-async def _parts(home: Path) -> AsyncIterator[Parts]:
+async def _parts(home: Path, overlay: str = LOCAL) -> AsyncIterator[Parts]:
     """Sandbox and Prefect server side by side, then blocks, deployments, worker and guard."""
     async with AsyncExitStack() as stack:
         os.environ["CANARY_EVIDENCE"] = str(stack.enter_context(_evidence()))
         with busy("starting sandbox (Envoy, two servers, users) and Prefect server", console):
             sandbox, ui = await asyncio.gather(
-                stack.enter_async_context(_sandbox(home)), stack.enter_async_context(prefect_server(home))
+                stack.enter_async_context(_sandbox(home, overlay)), stack.enter_async_context(prefect_server(home))
             )
         with busy("making blocks and deployments, starting worker and guard", console):
             async with journal() as opened:
                 await _end_leftovers(opened)
-                await _blocks_and_deployments(opened, sandbox)
+                await _blocks_and_deployments(opened, sandbox, overlay)
+            if on := sandbox.state.platforms:
+                platforms.lead_browser(home, on)
             children = await stack.enter_async_context(worker_and_guard(home))
             await _until_polled()
         try:
@@ -117,8 +127,8 @@ def _evidence() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def _sandbox(home: Path) -> AsyncIterator[Sandbox]:
-    sandbox = await Sandbox.start(home)
+async def _sandbox(home: Path, overlay: str) -> AsyncIterator[Sandbox]:
+    sandbox = await Sandbox.start(home, platforms=overlay == platforms.OVERLAY)
     try:
         yield sandbox
     finally:
@@ -137,13 +147,13 @@ async def _end_leftovers(opened: SqlJournal) -> None:
             await opened.release(taken)
 
 
-async def _blocks_and_deployments(opened: SqlJournal, sandbox: Sandbox) -> None:
+async def _blocks_and_deployments(opened: SqlJournal, sandbox: Sandbox, overlay: str) -> None:
     from canary.blocks.registry import save
     from canary.cli.deploying import deploy
 
     for ref, fields in sandbox.block_fields().items():
         await save(ref, fields)
-    await deploy(opened, _demo_plan())
+    await deploy(opened, _demo_plan(overlay))
 
 
 async def _until_polled() -> None:
@@ -159,17 +169,17 @@ async def _until_polled() -> None:
     raise CanaryError("the worker did not start to poll", "its log says why: $CANARY_HOME/prefect/worker.log")
 
 
-def _demo_plan() -> LoadedPlan:
+def _demo_plan(overlay: str = LOCAL) -> LoadedPlan:
     """Where no page can be visited it goes without the checks that do."""
-    with as_file(files("canary.plans") / "demo.yaml") as path:
+    with as_file(files("canary.plans") / overlay) as path:
         loaded = load_plan(path)
         names = [check.name for check in loaded.plan.checks if isinstance(check, UiCheck)] if _lacking() else []
         if not names:
             return loaded
         with TemporaryDirectory() as folder:
-            overlay = Path(folder) / "without.yaml"
-            overlay.write_text(json.dumps({"overlay": str(path.with_name("phase1.yaml")), "without": names}))
-            return load_plan(path, [overlay])
+            without = Path(folder) / "without.yaml"
+            without.write_text(json.dumps({"overlay": str(path.with_name("phase1.yaml")), "without": names}))
+            return load_plan(path, [without])
 
 
 def _lacking() -> str:
@@ -185,6 +195,8 @@ async def _watch(opened: SqlJournal, rollout: str, sandbox: Sandbox, fault: str)
     broken: asyncio.Task[None] | None = None
     async for state, event in follow(opened, rollout):
         tell(state, event)
+        if sandbox.state.platforms and (said := platforms.standing(event)):
+            _say(f"          {said}")
         if isinstance(event, e.SoakStarted) and state.raised and fault != "none" and broken is None:
             broken = asyncio.create_task(_break(sandbox, fault))
         if event is None and state.ended and _reviewed(state):
@@ -246,6 +258,20 @@ async def _until_ended(opened: SqlJournal, rollout: str) -> None:
         tell(state, event)
         if event is None and state.ended:
             return
+
+
+async def _tell_platforms(home: Path, rollout: str, sandbox: Sandbox) -> None:
+    """What they were asked, and where they stand at the end. A rollout's outcome does not depend on it."""
+    try:
+        found = await sandbox.platforms()
+    except CanaryError as error:
+        return _say(f"what the platforms were asked is not known: {error.what}")
+    for line in platforms.taken(found):
+        _say(line)
+    file = await FolderShelf(Settings.from_env(os.environ, home).documents).put(
+        rollout, platforms.DOCUMENT, platforms.document(found)
+    )
+    return _say(f"where they stood at the end, and all that they were asked: {file}")
 
 
 def _where_to_look(rollout: str) -> None:

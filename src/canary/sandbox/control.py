@@ -11,7 +11,8 @@ import httpx
 
 from canary.errors import BadUsage, ProviderError, ProviderUnavailable
 from canary.sandbox import envoy
-from canary.sandbox.launch import end, launch, log_file, until_up
+from canary.sandbox.launch import PLATFORMS_WITHIN_SECONDS, READY_WITHIN_SECONDS, end, launch, log_file, until_up
+from canary.sandbox.platforms.wire import Platform
 from canary.sandbox.state import State, Status, is_running, read_state, supervisor_pid
 from canary.sandbox.wire import COLOURS, FAULTS, LAYERS, TOTAL_WEIGHT, Layer
 
@@ -33,19 +34,24 @@ class Sandbox:
         rps: float = DEFAULT_RPS,
         users: int = DEFAULT_USERS,
         router_port: int | None = None,
+        platforms: bool = False,
     ) -> Sandbox:
         """Start one and wait until it serves. rps: requests per second; 0 for none but internal testers.
 
+        platforms: with local servers in front of it that speak the vendors' APIs, and move it.
+
         It goes on when the caller ends. Raises BadUsage (one runs already, a port is taken, the extra `demo`
-        is missing), CanaryError with the log's last lines when it does not come up within 20 s.
+        is missing), CanaryError with the log's last lines when it does not come up within 20 s,
+        with platforms 90 s.
         """
         home = _absolute(home)
         if is_running(home):
             raise BadUsage(f"a sandbox is already running in {home}", "stop it first: canary sandbox down")
         _check_extra()
         port = [] if router_port is None else ["--router-port", str(router_port)]
-        pid = launch(home, ["--rps", str(rps), "--users", str(users), *port])
-        await until_up(home, pid)
+        more = ["--platforms"] if platforms else []
+        pid = launch(home, ["--rps", str(rps), "--users", str(users), *port, *more])
+        await until_up(home, pid, PLATFORMS_WITHIN_SECONDS if platforms else READY_WITHIN_SECONDS)
         return cls(home)
 
     @classmethod
@@ -89,7 +95,20 @@ class Sandbox:
             "scraper/docflow": {"urls": [state.metrics_urls[colour] for colour in COLOURS]},
             "token/docflow-admin": {"value": state.docflow_token},
             "terminal/local": {},
+            **(state.platforms.blocks if state.platforms else {}),
         }
+
+    async def platforms(self) -> dict[str, Platform]:
+        """By name: what each was asked, and how it stands. Empty without them. Raises ProviderUnavailable."""
+        found = self.state.platforms
+        if found is None:
+            return {}
+        try:
+            async with httpx.AsyncClient(timeout=8.0, trust_env=False) as client:
+                said = (await client.get(found.page)).json()
+        except (httpx.TransportError, ValueError) as error:
+            raise ProviderUnavailable(f"the platforms did not answer ({type(error).__name__})") from error
+        return {name: Platform.model_validate(each) for name, each in said.items()}
 
     async def _control(self, method: str, path: str, body: dict[str, str] | None = None) -> str:
         state = self.state

@@ -14,6 +14,8 @@ from canary.errors import BadUsage, CanaryError
 from canary.sandbox.state import is_running, state_file, work_folder
 
 READY_WITHIN_SECONDS = 20.0
+PLATFORMS_WITHIN_SECONDS = 90.0
+"""With the platforms in front of it, whose servers bring much to import, beside a Prefect server that starts, too."""
 STOPS_WITHIN_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 _LAST_LINES = 8
@@ -29,17 +31,17 @@ def launch(home: Path, arguments: Sequence[str]) -> int:
     return os.posix_spawn(sys.executable, argv, os.environ, file_actions=files, setsid=True)
 
 
-async def until_up(home: Path, pid: int) -> None:
-    """Returns when it serves. Raises BadUsage or CanaryError with the log's last lines.
+async def until_up(home: Path, pid: int, seconds: float = READY_WITHIN_SECONDS) -> None:
+    """Returns when it serves, within so many seconds. Raises BadUsage or CanaryError with the log's last lines.
 
     Cancelled, or out of patience, it leaves no process behind.
     """
     try:
-        async with asyncio.timeout(READY_WITHIN_SECONDS):
+        async with asyncio.timeout(seconds):
             await _file_or_exit(home, pid)
     except TimeoutError:
         _kill(pid)
-        what = f"the sandbox was not ready within {READY_WITHIN_SECONDS:.0f} s:\n{_last_lines(home)}"
+        what = f"the sandbox was not ready within {seconds:.0f} s:\n{_last_lines(home)}"
         raise CanaryError(what, f"the whole log: {log_file(home)}") from None
     except asyncio.CancelledError:
         _kill(pid)

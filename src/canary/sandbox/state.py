@@ -9,11 +9,15 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from canary.errors import BadUsage
+from canary.sandbox.platforms.wire import Platforms
 from canary.sandbox.wire import Colour, Fault, Layer
 
 
 class State(BaseModel):
-    """What the file holds. URLs have no slash at the end; `deploy_url` and `metrics_urls` are complete."""
+    """What the file holds. URLs have no slash at the end; `deploy_url` and `metrics_urls` are complete.
+
+    platforms: None for a sandbox that is moved by itself alone.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,6 +33,7 @@ class State(BaseModel):
     control_token: str = Field(repr=False)
     internal_token: str = Field(repr=False)
     docflow_token: str = Field(repr=False)
+    platforms: Platforms | None = None
 
 
 class Tally(BaseModel):

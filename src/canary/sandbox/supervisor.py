@@ -1,7 +1,7 @@
 """The sandbox's one parent process: starts the children, answers for flags, admin and control.
 
-It ends when told to (SIGTERM), or when Envoy or the load generator dies: Envoy's weights would be lost with a
-restart, and a sandbox that silently shifted its users back would teach the wrong thing.
+It ends when told to (SIGTERM), or when Envoy, the load generator or the platforms' process dies: Envoy's weights would
+be lost with a restart, and a sandbox that silently shifted its users back would teach the wrong thing.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from canary.sandbox.fleet import Fleet
 from canary.sandbox.load.config import LoadConfig
 from canary.sandbox.loaddriver import LoadDriver
 from canary.sandbox.places import Places, Tokens
+from canary.sandbox.platforms import driver
+from canary.sandbox.platforms.wire import Platforms, PlatformsConfig
 from canary.sandbox.sockets import HOST, port_of, reserve
 from canary.sandbox.state import State, lock, state_file, work_folder, write_state
 from canary.sandbox.wire import COLOURS, INITIAL_FLAGS, STABLE_VERSION, Colour, Fault
@@ -50,6 +52,7 @@ class Settings:
     rps: float
     users: int
     router_port: int | None
+    platforms: bool
 
 
 class Supervisor:
@@ -62,19 +65,29 @@ class Supervisor:
         self._tokens = Tokens()
         self._flags = FlagService(INITIAL_FLAGS, self._tokens.flags)
         self._urls: dict[str, str] = {}
+        self._platforms: Platforms | None = None
 
     async def run(self) -> None:
         stop = _stop_signal()
         async with AsyncExitStack() as stack:
             stack.callback(state_file(self._settings.home).unlink, missing_ok=True)
+            beside = await self._begin_platforms(stack)
             router = await self._start_envoy(stack)
             admin = await stack.enter_async_context(EnvoyAdmin())
             self._urls["flags"] = await _listen(stack, self._flags.app())
             fleet = await self._start_fleet(stack)
             await _until_ready(admin, router, fleet)
             load = await self._start_load(stack, fleet)
-            await self._open(stack, admin, fleet, load, router)
-            await self._watch(stop, router, load)
+            await self._open(stack, admin, fleet, load, [router, *beside])
+            await self._watch(stop, [router, *beside], load)
+
+    async def _begin_platforms(self, stack: AsyncExitStack) -> list[Child]:
+        """Their process, or nothing where nobody asked for them."""
+        if not self._settings.platforms:
+            return []
+        child = await driver.begin(self._folder)
+        stack.push_async_callback(child.stop)
+        return [child]
 
     async def _start_envoy(self, stack: AsyncExitStack) -> Child:
         binary = envoy.binary()
@@ -126,20 +139,35 @@ class Supervisor:
         return load
 
     async def _open(
-        self, stack: AsyncExitStack, admin: EnvoyAdmin, fleet: Fleet, load: LoadDriver, router: Child
+        self, stack: AsyncExitStack, admin: EnvoyAdmin, fleet: Fleet, load: LoadDriver, parts: list[Child]
     ) -> None:
         """Answer for admin and control, and tell the world where."""
 
         async def changed() -> None:
             await load.show(fleet)
-            own = {"supervisor": os.getpid(), "envoy": router.pid, "load": load.child.pid}
+            own = {"supervisor": os.getpid(), "load": load.child.pid, **{part.name: part.pid for part in parts}}
             write_state(self._settings.home, self._state({**own, **fleet.pids()}))
 
         proxy = AdminProxy(admin, fleet, self._tokens.admin, changed)
         self._urls["admin"] = await _listen(stack, proxy.app())
         control = ControlApi(admin, fleet, self._flags, load, self._tokens.control)
         self._urls["control"] = await _listen(stack, control.app())
+        for part in parts:
+            if part.name == driver.NAME:
+                self._platforms = await driver.told(part, self._driven())
         await changed()
+
+    def _driven(self) -> PlatformsConfig:
+        return PlatformsConfig(
+            router_url=self._places.router_url,
+            admin_url=self._urls["admin"],
+            deploy_url=f"{self._urls['admin']}/deploy",
+            flags_url=self._urls["flags"],
+            metrics_urls=self._places.metrics_urls(),
+            admin_token=self._tokens.admin,
+            flags_token=self._tokens.flags,
+            internal_token=self._tokens.internal,
+        )
 
     def _state(self, pids: dict[str, int]) -> State:
         return State(
@@ -155,14 +183,15 @@ class Supervisor:
             control_token=self._tokens.control,
             internal_token=self._tokens.internal,
             docflow_token=self._tokens.docflow,
+            platforms=self._platforms,
         )
 
-    async def _watch(self, stop: asyncio.Event, router: Child, load: LoadDriver) -> None:
-        tasks = {
-            asyncio.create_task(stop.wait()): None,
-            asyncio.create_task(router.process.wait()): router.name,
-            asyncio.create_task(load.listen()): load.child.name,
+    async def _watch(self, stop: asyncio.Event, parts: list[Child], load: LoadDriver) -> None:
+        tasks: dict[asyncio.Task[object], str | None] = {
+            asyncio.create_task(part.process.wait()): part.name for part in parts
         }
+        tasks[asyncio.create_task(load.listen())] = load.child.name
+        tasks[asyncio.create_task(stop.wait())] = None
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
@@ -205,8 +234,9 @@ def _settings() -> Settings:
     parser.add_argument("--rps", type=float, required=True)
     parser.add_argument("--users", type=int, required=True)
     parser.add_argument("--router-port", type=int)
+    parser.add_argument("--platforms", action="store_true")
     given = parser.parse_args()
-    return Settings(given.home, given.rps, given.users, given.router_port)
+    return Settings(given.home, given.rps, given.users, given.router_port, given.platforms)
 
 
 async def _supervise(settings: Settings) -> None:

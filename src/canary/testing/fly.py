@@ -80,6 +80,12 @@ class FlyServer:
         digest = self.images.get(reference)
         return [m for m in self.machines.values() if m.registered and m.image.digest == digest]
 
+    def shares(self) -> dict[str, float]:
+        """Image → share of the users, 0–1, whom the proxy spreads over the machines that serve; empty without any."""
+        now = self.clock.now()
+        serving = [str(m.image) for m in self.machines.values() if m.registered and self.fates.healthy(m, now)]
+        return {image: serving.count(image) / len(serving) for image in dict.fromkeys(serving)}
+
     # --- the provider -----------------------------------------------------------------------------------
 
     def allows(self, request: web.Request) -> bool:

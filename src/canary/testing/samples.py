@@ -25,6 +25,11 @@ class Samples:
         """One sample, at unix seconds; times only rise."""
         self.series.setdefault((name, tuple(sorted(labels.items()))), []).append((at, value))
 
+    def forget(self, before: float) -> None:
+        """Samples from before that time, unix seconds, and series without any newer one."""
+        kept = {key: [s for s in samples if s[0] >= before] for key, samples in self.series.items()}
+        self.series = {key: samples for key, samples in kept.items() if samples}
+
     def answer(self, query: str, at: float) -> tuple[int, dict[str, Any]]:
         """Status and body, as Prometheus answers an instant query."""
         if query == "vector(1)":
@@ -39,8 +44,10 @@ class Samples:
     def _select(self, name: str, matchers: str, since: float, until: float) -> Iterator[dict[str, Any]]:
         wanted = [(label, op, json.loads(text)) for label, op, text in _MATCHER.findall(matchers)]
         for (series, labels), samples in self.series.items():
+            if series != name:
+                continue
             known = dict(labels)
-            if series != name or not all(_matches(known.get(label, ""), op, value) for label, op, value in wanted):
+            if not all(_matches(known.get(label, ""), op, value) for label, op, value in wanted):
                 continue
             # Ends are included: Prometheus has left the first one out since 3.0, and we ask far enough back.
             if values := [[at, str(value)] for at, value in samples if since <= at <= until]:

@@ -17,6 +17,8 @@ from typing import Any
 
 from aiohttp import web
 
+from canary.testing.provider import Asked
+
 TOKEN = "xoxb-local-t0ken"
 CHANNEL = "C0LOCAL"
 HOOK = "/services/T0LOCAL/B0LOCAL/l0cal-h00k"
@@ -40,11 +42,12 @@ class Told:
 
 @dataclass(slots=True)
 class SlackServer:
-    """`told` is what came, in order. Use it by `slack_server()`."""
+    """`told` is what came, `log` every request, in order; `channels`: their ids. Use it by `slack_server()`."""
 
     url: str = ""
     told: list[Told] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
+    log: list[Asked] = field(default_factory=list)
+    channels: set[str] = field(default_factory=lambda: {CHANNEL})
     scopes: str = "chat:write,channels:read"
     refuses: dict[str, str] = field(default_factory=dict)
     _member: bool = True
@@ -89,9 +92,14 @@ class SlackServer:
         """Plain values of a Slack block that reaches it by webhook."""
         return {"webhook_url": f"{self.url}{HOOK}", "oncall": ["S0ONCALL"]}
 
+    def routes(self) -> list[web.RouteDef]:
+        """Everything comes to `handle`."""
+        return [web.route("*", "/{path:.*}", self.handle)]
+
     async def handle(self, request: web.Request) -> web.Response:
         """Any request."""
-        self.calls.append(request.path)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.log.append(Asked(request.method, request.path, dict(request.query), headers, await request.read()))
         await asyncio.sleep(self._delay_seconds)
         if self._down:
             if request.transport is not None:
@@ -119,7 +127,7 @@ class SlackServer:
         if refused:
             return web.json_response({"ok": False, "error": refused})
         if method == "conversations.info":
-            found = {"id": CHANNEL, "is_member": self._member, "is_archived": False}
+            found = {"id": arguments["channel"], "is_member": self._member, "is_archived": False}
             return web.json_response({"ok": True, "channel": found})
         if method == "chat.postMessage":
             return web.json_response({"ok": True, **self._post(arguments)})
@@ -132,7 +140,7 @@ class SlackServer:
             return "unknown_method"
         if token != f"Bearer {TOKEN}":
             return "invalid_auth" if token else "not_authed"
-        if method != "auth.test" and arguments.get("channel") != CHANNEL:
+        if method != "auth.test" and arguments.get("channel") not in self.channels:
             return "channel_not_found"
         if method == "conversations.info" and "channels:read" not in self.scopes.split(","):
             return "missing_scope"
@@ -149,8 +157,8 @@ class SlackServer:
     def _post(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         number = len(self.told) + 1
         ts = f"{1_700_000_000 + number}.{number:06d}"
-        self.told.append(Told(CHANNEL, arguments["text"], ts, arguments.get("thread_ts") or ""))
-        return {"channel": CHANNEL, "ts": ts, "message": {"text": arguments["text"]}}
+        self.told.append(Told(arguments["channel"], arguments["text"], ts, arguments.get("thread_ts") or ""))
+        return {"channel": arguments["channel"], "ts": ts, "message": {"text": arguments["text"]}}
 
 
 async def _arguments(request: web.Request) -> Mapping[str, Any]:
@@ -166,7 +174,7 @@ async def _arguments(request: web.Request) -> Mapping[str, Any]:
 async def slack_server() -> AsyncIterator[SlackServer]:
     """A server on a free port of loopback, until the end of the block."""
     slack, app = SlackServer(), web.Application()
-    app.router.add_route("*", "/{path:.*}", slack.handle)
+    app.add_routes(slack.routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
