@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from canary.errors import BadUsage, UnknownRollout
+from canary.errors import BadUsage, JournalUnavailable, UnknownRollout
 from canary.guard import Guard
 from canary.rollout import by_hand
 from canary.rollout import events as e
 from canary.rollout.by_hand import bring_back
+from canary.rollout.conducting import pass_preflight, taking
 
 
 async def die(world: Any, task: asyncio.Task[Any]) -> None:
@@ -266,6 +267,18 @@ async def test_a_new_holder_lowers_at_once(world: Any, ended: Any, another_proce
     assert world.platforms["api"].sent[before].at - started < 1.0
 
 
+async def test_a_preflight_without_an_answer_has_passed_once(world: Any) -> None:
+    """Its line was stored, its answer lost, and then the journal was away until the task was tried again."""
+    await world.begin()
+    async with taking(world.stores, "r1") as seat:
+        world.journal.lose_answers, world.journal.last = 1, ("away", "preflight_passed", {})
+        with pytest.raises(JournalUnavailable):
+            await pass_preflight(seat, world.load, world.opener)
+        world.journal.away, world.journal.last = False, None
+        await (await pass_preflight(seat, world.load, world.opener)).close()
+    assert (await world.types()).count("preflight_passed") == 1
+
+
 # --- by hand ------------------------------------------------------------------------------------------------
 
 
@@ -302,6 +315,54 @@ async def test_rollback_by_hand_after_promotion(world: Any, ended: Any, person: 
     state = await bring_back(world.stores, "r1", e.RollbackAsked(**person()), world.opener)
     assert state.ended.outcome == "rolled_back"
     assert world.shares() == [0.0, 0.0]
+
+
+async def test_a_rollback_after_promotion_outlives_its_process(
+    world: Any, ended: Any, another_process: Any, person: Any
+) -> None:
+    """It dies right behind the request: the guard finds the lock that was taken before, and carries it out."""
+    task = world.start()
+    await world.approve("owner", "lead")
+    await ended(task)
+    another_process("person")
+    append, rows = world.journal.append, dict[str, Any]()
+
+    async def last(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
+        done = await append(rollout, after, entries, fence)
+        if any(entry.type == "rollback_asked" for entry in entries):
+            rows.update(world.journal._locks)
+            back.cancel()
+        return done
+
+    world.journal.append = last
+    back = asyncio.create_task(bring_back(world.stores, "r1", e.RollbackAsked(**person()), world.opener))
+    await asyncio.gather(back, return_exceptions=True)
+    world.journal._locks.update(rows)
+    assert world.shares() == [1.0, 1.0]
+    another_process("guard")
+    async with guarding(world):
+        state = await world.until(lambda s: s.ended and s.ended.outcome == "rolled_back", 120)
+    assert state.ended.verified
+    assert world.shares() == [0.0, 0.0]
+
+
+async def test_a_rollback_after_promotion_waits_for_nobody(
+    world: Any, ended: Any, another_process: Any, person: Any
+) -> None:
+    """The next rollout of the service has its lock, and nothing on the platform yet: users are brought back at once,
+    and the end is written when it is free."""
+    task = world.start()
+    await world.approve("owner", "lead")
+    await ended(task)
+    another_process("next")
+    lock = await world.journal.take("shop", "r2", "next", world.clock.now(), 20)
+    another_process("person")
+    back = asyncio.create_task(bring_back(world.stores, "r1", e.RollbackAsked(**person()), world.opener))
+    await world.clock.sleep(2)
+    assert world.shares() == [0.0, 0.0]
+    assert not back.done()
+    await world.journal.release(lock)
+    assert (await back).ended.outcome == "rolled_back"
 
 
 async def test_rollback_by_hand_after_the_window(world: Any, ended: Any, person: Any) -> None:

@@ -78,6 +78,16 @@ async def test_a_lost_answer_makes_no_second_line(record: Record, world: Any, pe
     assert (record.state.phase, record.state.stop is not None) == ("staging", True)
 
 
+async def test_what_another_task_has_folded_is_not_told_again(record: Record, world: Any) -> None:
+    """The answer was lost, and a look of somebody else in this process came before the next try."""
+    world.journal.lose_answers = 1
+    telling = asyncio.create_task(record.tell(PAGE))
+    await world.clock.sleep(0.25)
+    await record.refresh()
+    await telling
+    assert await world.types() == ["rollout_started", "paged"]
+
+
 async def test_a_lost_answer_and_a_failing_look_make_no_second_line(record: Record, world: Any) -> None:
     """The answer was lost, and the look that would tell fails too: it is tried again, not given up nor spooled."""
     world.journal.lose_answers = 1

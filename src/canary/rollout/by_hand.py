@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from canary.errors import BadUsage, LeaseLost, VaultError
+from canary.errors import BadUsage, LeaseLost, ServiceBusy, VaultError
 from canary.plan.load import parse_plan
 from canary.rollout.adapters import Adapters, Opener, open_adapters
 from canary.rollout.conducting import Stores, conducting, stored_plan, taking
@@ -30,8 +30,10 @@ async def bring_back(stores: Stores, rollout: str, asked: RollbackAsked, opener:
     state = await read_state(stores.journal, rollout)
     if state.ended and state.ended.outcome == "promoted":
         await _newest_of_its_service(stores, state)
-        # Before the request reopens it: what cannot be brought back any more stays promoted.
-        await (await sealed_adapters(stores, state, opener)).close()
+        # Users come first, whoever has the service: then it is asked for without the lock.
+        with contextlib.suppress(LeaseLost, ServiceBusy):
+            return await _reopen(stores, state, asked, opener)
+        state = await read_state(stores.journal, rollout)
     if not (state.rollback and not state.ended):
         state = await enter(stores.journal, stores.clock, rollout, asked)
     await _lower(stores, state, opener)
@@ -40,10 +42,31 @@ async def bring_back(stores: Stores, rollout: str, asked: RollbackAsked, opener:
         state = await read_state(stores.journal, rollout)
         if state.ended:
             return state
-        with contextlib.suppress(LeaseLost):
-            return await finish(stores, rollout, opener, "abort", f"rollback by {asked.by}: {asked.reason}")
+        with contextlib.suppress(LeaseLost, ServiceBusy):
+            return await finish(stores, rollout, opener, "abort", _because(asked))
         await stores.clock.sleep(LOOK_EVERY)
     return state
+
+
+async def _reopen(stores: Stores, promoted: State, asked: RollbackAsked, opener: Opener) -> State:
+    """The lock before the request: should this process die behind it, the guard finds both, and carries it out.
+
+    Raises LeaseLost while somebody else is at it, and ServiceBusy while another rollout has the service.
+    """
+    # Opened first: what cannot be brought back any more stays promoted.
+    await (await sealed_adapters(stores, promoted, opener)).close()
+    async with taking(stores, promoted.rollout) as seat:
+        adapters = await sealed_adapters(stores, promoted, opener)
+        async with conducting(seat, adapters) as conductor:
+            await enter(stores.journal, stores.clock, promoted.rollout, asked)
+            await conductor.record.refresh()
+            await conductor.roll_back("abort", _because(asked))
+            await conductor.finish_rollback()
+            return conductor.state
+
+
+def _because(asked: RollbackAsked) -> str:
+    return f"rollback by {asked.by}: {asked.reason}"
 
 
 async def finish(

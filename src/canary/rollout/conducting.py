@@ -25,7 +25,7 @@ from canary.rollout.judging import JudgeOf, judge_of
 from canary.rollout.lease import LEASE, Lease
 from canary.rollout.people import read_state
 from canary.rollout.preflight import Load, preflight, seal
-from canary.rollout.record import Listener, Record, Spool
+from canary.rollout.record import RETRY_EVERY, Listener, Record, Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,7 @@ async def pass_preflight(seat: Seat, load: Load, opener: Opener) -> Adapters:
     Raises Refused (CredentialError among them), VaultError, ProviderUnavailable: nothing was touched.
     """
     record, vault = seat.record, seat.stores.vault
+    await record.refresh()
     if record.state.ended:
         raise Refused(f"rollout {record.state.rollout} has ended meanwhile: {record.state.ended.reason}")
     if seat.passed_preflight:
@@ -148,11 +149,24 @@ async def pass_preflight(seat: Seat, load: Load, opener: Opener) -> Adapters:
         insist(looked)
         passed = await preflight(seat.plan, record.state.version, adapters, seat.stores.clock)
         former = await former_baseline(seat.stores.journal, seat.plan.service)
-        await record.tell(passed.model_copy(update={"former": former}))
+        await _passed(record, passed.model_copy(update={"former": former}))
     except BaseException:
         await adapters.close()
         raise
     return adapters
+
+
+async def _passed(record: Record, line: e.PreflightPassed) -> None:
+    """Once: the line of an earlier try, whose answer was lost, may stand there by now."""
+    while not record.state.release:
+        try:
+            await record.decide(line)
+        except Conflict:
+            await record.refresh()
+        except JournalUnavailable:
+            if record.too_silent:
+                raise
+            await record.clock.sleep(RETRY_EVERY)
 
 
 async def refuse(seat: Seat, why: CanaryError) -> None:

@@ -73,8 +73,8 @@ class Record:
         Raises LeaseLost, and JournalUnavailable once the journal is too silent.
         """
         async with self._one_writer:
-            entries = self._entries(events)
-            while not await self._told(entries):
+            entries, since = self._entries(events), self.state.seq
+            while not await self._told(entries, since):
                 await self.clock.sleep(RETRY_EVERY)
 
     async def insist(self, *events: Event) -> None:
@@ -114,24 +114,31 @@ class Record:
         append = self.journal.append(self.state.rollout, self.state.seq, entries, self.lock)
         self._fold(await self._heard("write", append))
 
-    async def _told(self, entries: Sequence[NewEntry]) -> bool:
+    async def _told(self, entries: Sequence[NewEntry], since: int) -> bool:
         try:
-            return await self._appended(entries)
+            return await self._appended(entries, since)
         except JournalUnavailable:
             if self.too_silent:
                 raise
             return False
 
-    async def _appended(self, entries: Sequence[NewEntry]) -> bool:
+    async def _appended(self, entries: Sequence[NewEntry], since: int) -> bool:
         """False when others were faster: their lines are folded, and ours are to be tried again."""
+        if self.state.seq > since and await self._stand(entries, since):
+            # Another task's look has folded what this one had no answer for.
+            return True
         try:
             await self._append(entries)
         except Conflict:
             # An append whose answer was lost comes back as a conflict with ourselves.
-            newer = await self._heard("read", self.journal.read(self.state.rollout, self.state.seq))
-            self._fold(newer)
-            return _holds(newer, entries)
+            return await self._stand(entries, since)
         return True
+
+    async def _stand(self, entries: Sequence[NewEntry], since: int) -> bool:
+        """Whether they are among the lines behind that one; the newer ones are folded."""
+        newer = await self._heard("read", self.journal.read(self.state.rollout, since))
+        self._fold(newer)
+        return _holds(newer, entries)
 
     def _entries(self, events: Sequence[Event]) -> list[NewEntry]:
         at = self.clock.now()
