@@ -17,7 +17,8 @@ Victim = Literal["flow", "worker", "guard", "server", "postgres"]
 Signal = Literal["KILL", "TERM", "STOP"]
 Side = Literal["before", "after"]
 Trouble = Literal["none", "outage", "disk"]
-VICTIMS: tuple[Victim, ...] = ("flow", "worker", "guard", "server", "postgres")
+VICTIMS: tuple[Victim, ...] = ("flow", "flow", "guard", "guard", "postgres", "postgres", "worker", "server")
+"""Without worker or server no other conductor comes for anybody in the round: they are struck more seldom."""
 SIDES: tuple[Side, ...] = ("before", "after")
 ENOUGH = 5
 """Kills of the flow that each boundary of an effect should have seen on each side."""
