@@ -31,6 +31,8 @@ LONGEST = 900.0
 """Seconds after which a run that has not ended never will: all faults and holds are over long before."""
 MOST = 500
 """Lines after which whoever writes them is taken for a process that has lost its way, and killed."""
+HOPELESS = MOST + 10
+"""Lines after which so many have lost it that the run is not looked at any further."""
 SETTLES = 32.0
 """Seconds for which the end is looked at: by then whatever was on its way has landed."""
 GUARD_RESTARTS = 2.0
@@ -100,7 +102,7 @@ class World:
         for number in range(self.script.guards):
             self._start("guard", self._guarding(number))
         self._start("conductor", self._conducting())
-        while self.loop.time() < LONGEST and not self._over() and not self._never_begins():  # noqa: ASYNC110
+        while self.loop.time() < LONGEST and not (self._over() or self._never_begins() or self._lost()):  # noqa: ASYNC110
             await asyncio.sleep(1.0)
         if self._over():
             self.ended_at = self.loop.time()
@@ -134,6 +136,9 @@ class World:
             return False
         busy = any(not task.done() for task in self._tasks if task.get_name() == "once")
         return not busy and not at_once(self.store.journal.locks())
+
+    def _lost(self) -> bool:
+        return len(self.store.lines) > HOPELESS
 
     def _start(self, name: str, work: Any) -> None:
         self._tasks.append(self.loop.create_task(work, name=name))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench.chaos.real.script import BACK, BOUNDARIES, EFFECTS, ENOUGH, SIDES, Kill, Part, Round, draw
 
-SERVICES = ("s1", "s2", "s3", "s4")
+SERVICES = ("s1", "s2", "s3", "s4", "s5", "s6")
 PLACES = [f"{name} {side}" for name in EFFECTS for side in SIDES]
 seeds, numbers = st.integers(0, 2**31), st.integers(1, 500)
 counts = st.dictionaries(st.sampled_from(PLACES), st.integers(0, 9))
@@ -32,22 +32,23 @@ def test_one_seed_and_number_are_one_round(seed: int, number: int, killed: dict[
 
 
 @given(seeds, numbers, counts)
-def test_three_of_four_lose_their_flow_twice_or_more(seed: int, number: int, killed: dict[str, int]) -> None:
-    """The fourth is struck otherwise; of what all share, one thing is struck in a round."""
+def test_most_lose_their_flow_twice_or_more(seed: int, number: int, killed: dict[str, int]) -> None:
+    """Others are struck otherwise; of what all share, one thing is struck in a round."""
     round_ = draw(seed, number, SERVICES, killed | {"expose up before": 0}, {})
     assert [part.service for part in round_.parts] == list(SERVICES)
-    assert sum(map(odd, round_.parts)) == 1
-    assert len([kill for part in round_.parts for kill in part.kills if not kill.of_effect]) == 1
-    assert all(len(part.kills) <= 3 for part in round_.parts)
+    assert sum(map(odd, round_.parts)) in (1, 2)
+    assert all(1 <= len(part.kills) <= 3 for part in round_.parts)
     assert len(next(part.kills for part in round_.parts if not odd(part))) >= 2
+    strikes = [kill for part in round_.parts for kill in part.kills if not kill.of_effect]
+    assert len([kill for kill in strikes if kill.victim != "flow"]) <= 1
 
 
 @given(seeds)
 def test_who_has_died_on_the_way_up_often_enough_dies_later_alone(seed: int) -> None:
     """Where no other conductor comes in time, only a first death is sure to be one."""
     killed = dict.fromkeys(PLACES[:10], ENOUGH)
-    first = [draw(seed, n, SERVICES, killed, {}).parts[m].kills[0] for n in range(10) for m in range(4)]
-    assert sum(kill.place in PLACES[10:] for kill in first) > len(first) / 4
+    parts = [part for number in range(5) for part in draw(seed, number, SERVICES, killed, {}).parts]
+    assert all(part.kills[0].place in PLACES[10:] for part in parts if not odd(part))
 
 
 @given(rounds)
@@ -82,13 +83,13 @@ def test_what_was_struck_least_comes_first(seed: int, place: str) -> None:
     assert place in {kill.place for kill in deaths(round_)}
 
 
-def test_sixteen_rounds_kill_at_every_place_often_enough() -> None:
-    """Were every kill to have its moment: about eight in a round."""
+def test_eleven_rounds_kill_at_every_place_often_enough() -> None:
+    """Were every kill to have its moment."""
     killed: Counter[str] = Counter()
-    for number in range(1, 17):
+    for number in range(1, 12):
         killed.update(kill.place for kill in deaths(draw(3, number, SERVICES, killed, {})))
     assert min(killed[place] for place in PLACES) >= ENOUGH
-    assert killed.total() >= 16 * 7
+    assert sum(killed.values()) >= 10 * 11
 
 
 def test_every_process_gets_every_signal_in_the_long_run() -> None:

@@ -23,7 +23,10 @@ from bench.chaos.real.script import Part, Round, Trouble, draw
 from bench.chaos.real.server import BAD
 from bench.chaos.real.stage import running
 
-SERVICES = ("s1", "s2", "s3", "s4")
+SERVICES = ("s1", "s2", "s3", "s4", "s5", "s6")
+"""Whose flows can be started on two processors while others of them are."""
+TROUBLED = 4
+"""Of them are watched while trouble befalls all at once, and nothing else is struck."""
 OUT = ROOT / "bench" / "results" / "chaos" / "real"
 DISK = "8m"
 """Room for the journal in a round that fills it."""
@@ -78,7 +81,8 @@ async def one_round(round_: Round) -> list[dict[str, Any]]:
 
 
 async def _troubled(options: argparse.Namespace, results: Results) -> int:
-    parts = tuple(Part(s, f"2.{results.next_number}.0{BAD if n % 2 else ''}", ()) for n, s in enumerate(SERVICES))
+    services = SERVICES[:TROUBLED]
+    parts = tuple(Part(s, f"2.{results.next_number}.0{BAD if n % 2 else ''}", ()) for n, s in enumerate(services))
     kind: Trouble = "outage" if options.outage else "disk"
     round_ = Round(results.next_number, parts, kind, options.outage or DISK_FULL_FOR)
     began = time.monotonic()
@@ -132,6 +136,8 @@ def _shown(facts: Facts) -> dict[str, Any]:
     struck = ", ".join(map(_kill, line["kills"])) or "not struck"
     zero = f", FAIL → 0 in {line['fail_to_zero']} s" if line["fail_to_zero"] is not None else ""
     print(f"{facts.rollout} {facts.version}: {facts.outcome} after {line['seconds']} s{zero}; {struck}", flush=True)
+    if facts.outcome == "refused":
+        print(f"  refused: {facts.lines[-1].data['reason']}")
     if facts.overran:
         print(f"  OVERRAN: given up after {PATIENCE:.0f} s; its last line is {_last(facts)}")
     for broken in line["violations"]:

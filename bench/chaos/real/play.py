@@ -112,7 +112,7 @@ class Play:
         """All of it; a flow that is left over is ended."""
         log = f.read_log(self.stage.log)
         self._running = {}
-        for n, part in enumerate(round_.parts):
+        for n, part in enumerate(sorted(round_.parts, key=lambda part: -len(part.kills))):
             stable = f.serving(log, part.service)
             rollout = f"{part.service}-{round_.number}-{int(time.time())}"
             self._running[rollout] = Running(part, rollout, stable, time.time() + n * APART)

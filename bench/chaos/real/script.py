@@ -1,7 +1,7 @@
-"""What is done to the four rollouts of one round, drawn from the seed and from what was struck least so far.
+"""What is done to the rollouts of one round, drawn from the seed and from what was struck least so far.
 
 Most rollouts lose their flow two or three times, each time at a place that still lies ahead: Prefect starts two further
-conductors, and behind the third death the guard goes back by itself. One rollout of each round is struck otherwise.
+conductors, and behind the third death the guard goes back by itself. A quarter of the rollouts is struck otherwise.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ Victim = Literal["flow", "worker", "guard", "server", "postgres"]
 Signal = Literal["KILL", "TERM", "STOP"]
 Side = Literal["before", "after"]
 Trouble = Literal["none", "outage", "disk"]
-VICTIMS: tuple[Victim, ...] = ("flow", "worker", "guard", "server", "postgres")
+VICTIMS: tuple[Victim, ...] = ("flow", "flow", "guard", "guard", "postgres", "postgres", "worker", "server")
+"""Without worker or server no other conductor comes for anybody in the round: they are struck more seldom."""
 SIDES: tuple[Side, ...] = ("before", "after")
 ENOUGH = 5
 """Kills of the flow that each boundary of an effect should have seen on each side."""
-TWO_EARLY = 0.35
-"""Share of rollouts that lose their flow twice on the way up."""
-SEEN_AGAIN = 0.3
-"""Share of rollouts that lose it there although every such place was seen often enough."""
+TWO_EARLY = 0.6
+"""Share of rollouts that lose their flow twice on the way up, of those whose end is near then."""
+ODD = 0.25
+"""Share of rollouts that are struck otherwise: by another signal, or in another process."""
 STANDS_STILL = (5.0, 32.0)
 """Seconds from and to which a process is stopped: a lease and what a guard waits behind it are 25."""
 STAYS_AWAY = (0.0, 8.0)
@@ -60,6 +61,8 @@ EARLY = ("prepare_intended", "prepare_observed", "exposure_intended:up", "expose
 CLOSING = ("closing_done", "rollout_ended")
 EFFECTS = (*EARLY, *BACK, *CLOSING)
 """What stands around an effect outside, in the order in which a rollout comes by."""
+LONG = ("rollback_verified", "rollout_ended")
+"""Behind another death these come half a minute later: as long as a raise may still land."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +119,12 @@ def draw(
     """The round of that seed and number. killed: place of an effect → flows killed there so far; struck: any place →
     all other strikes."""
     rng = Random(f"{seed}:{number}")
-    odd = rng.choice(services)
+    odd = rng.sample(services, max(1, round(len(services) * ODD + rng.uniform(-0.5, 0.5))))
     counts, others, parts = dict(killed), dict(struck), []
     for service in services:
-        kills = tuple(_odd(rng, counts, others) if service == odd else _deaths(rng, counts))
+        # Of what all share, one thing is struck in a round.
+        victims = VICTIMS if service == odd[0] else VICTIMS[:1]
+        kills = tuple(_odd(rng, rng.choice(victims), counts, others) if service in odd else _deaths(rng, counts))
         for kill in kills:
             tallied = counts if kill.of_effect else others
             tallied[kill.place] = tallied.get(kill.place, 0) + 1
@@ -130,20 +135,20 @@ def draw(
 def _deaths(rng: Random, counts: Mapping[str, int]) -> Iterator[Kill]:
     """The flow's, in the order in which their places come."""
     last = list(_last(rng, counts))
-    for n, (boundary, side) in enumerate(sorted(_early(rng, counts, len(last)), key=_order)):
+    for n, (boundary, side) in enumerate(sorted(_early(rng, counts, last), key=_order)):
         # Each of two targets is prepared; behind a death it may be one of them only.
         nth = rng.choice((1, 2)) if boundary.startswith("prepare") and n == 0 else 1
         yield Kill("flow", "KILL", boundary, side, nth)
     yield from last
 
 
-def _early(rng: Random, counts: Mapping[str, int], later: int) -> set[tuple[str, Side]]:
-    """Where flows die on the way up. Seldom anywhere when all of that was seen: where a machine is so slow that no
-    other conductor comes in time, a first death is the last one, too."""
+def _early(rng: Random, counts: Mapping[str, int], last: Sequence[Kill]) -> set[tuple[str, Side]]:
+    """Where flows die on the way up: nowhere when all of that was seen. Where a machine is so slow that no other
+    conductor comes in time, a first death is the last one, too."""
     first = _rarest(rng, EARLY, counts)
-    if counts.get(" ".join(first), 0) >= ENOUGH and rng.random() > SEEN_AGAIN:
+    if counts.get(" ".join(first), 0) >= ENOUGH:
         return set()
-    if later > 1 or rng.random() > TWO_EARLY:
+    if len(last) > 1 or last[-1].boundary in LONG or rng.random() > TWO_EARLY:
         return {first}
     return {first, _rarest(rng, EARLY, {**counts, " ".join(first): ENOUGH})}
 
@@ -157,12 +162,11 @@ def _last(rng: Random, counts: Mapping[str, int]) -> Iterator[Kill]:
         yield Kill("flow", "KILL", *_rarest(rng, ("rollout_ended",), counts))
     if (boundary, side) == ("rollback_started", "before"):
         # Nothing is journaled of the FAIL: whoever comes next fails it anew.
-        yield Kill("flow", "KILL", *_rarest(rng, BACK[1:], counts))
+        yield Kill("flow", "KILL", *_rarest(rng, [name for name in BACK[1:] if name not in LONG], counts))
 
 
-def _odd(rng: Random, counts: Mapping[str, int], others: Mapping[str, int]) -> Iterator[Kill]:
+def _odd(rng: Random, victim: Victim, counts: Mapping[str, int], others: Mapping[str, int]) -> Iterator[Kill]:
     """Another process, or another signal; then the flow, if it comes by."""
-    victim = rng.choice(VICTIMS)
     if victim == "guard":
         # A guard has something to do only when a conductor is gone.
         yield Kill("flow", "KILL", *_rarest(rng, ("exposure_observed:up",), counts))
