@@ -4,11 +4,14 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Tests with a run of their own: the marks of tests/conftest.py, by path, so that nothing else is collected.
-DEMOS := tests/e2e/test_demo_interrupted.py tests/e2e/test_demo_providers.py tests/house/test_wheel.py
-# What takes minutes and changes seldom: make test-long.
-LONG := tests/prefect/test_chaos_real.py tests/prefect/test_planted_secrets.py tests/e2e/test_fencing.py \
+DEMOS := tests/e2e/test_demo_interrupted.py tests/e2e/test_demo_providers.py tests/e2e/test_fencing.py \
+  tests/house/test_wheel.py tests/prefect/test_planted_secrets.py
+# What takes minutes and changes seldom, or needs another registry: make test-long.
+LONG := tests/prefect/test_chaos_real.py tests/e2e/test_demo_providers_promoted.py \
   tests/providers/vercel/test_vercel_clients.py
-ALONE := tests/sandbox tests/e2e/test_real_prometheus.py tests/e2e/test_demo_providers_promoted.py
+ALONE := tests/sandbox/test_sandbox_faults.py tests/sandbox/test_sandbox_features.py tests/sandbox/test_sandbox_flags.py \
+  tests/sandbox/test_sandbox_live.py tests/sandbox/test_sandbox_load.py tests/sandbox/test_sandbox_router.py \
+  tests/e2e/test_real_prometheus.py
 # Debian packages whose programs the tests run. tests/conftest.py says which program comes from which.
 SERVICES := prometheus prometheus-alertmanager chromium postgresql redis-server
 POLICY := /usr/sbin/policy-rc.d
@@ -36,7 +39,7 @@ test: setup services
 	$(BIN)/lint-imports
 	@# What waits for others beside what computes; then what only counts on a machine that does nothing else.
 	@logs=$$(mktemp -d); trap 'rm -rf '$$logs EXIT; \
-	$(BIN)/python -m pytest -p no:cacheprovider tests/prefect $(LONG:%=--ignore=%) >$$logs/prefect 2>&1 & prefect=$$!; \
+	$(BIN)/python -m pytest -p no:cacheprovider tests/prefect $(patsubst %,--ignore=%,$(LONG) $(DEMOS)) >$$logs/prefect 2>&1 & prefect=$$!; \
 	nice -n 5 $(BIN)/mypy >$$logs/types 2>&1 & types=$$!; \
 	nice -n 5 $(BIN)/python -m pytest -p no:cacheprovider $(DEMOS) >$$logs/demo 2>&1 & demo=$$!; \
 	$(BIN)/python -m pytest -m "not prefect and not demo and not long and not alone"; failed=$$?; \
@@ -44,8 +47,7 @@ test: setup services
 	cat $$logs/types $$logs/prefect $$logs/demo; exit $$failed
 	$(BIN)/python -m pytest $(ALONE)
 
-# Kills among real parts, every secret planted and looked for, a conductor stopped at the worst moment, and the vendors'
-# own clients: about 6 minutes.
+# Kills among real parts, and the vendors' own clients, which npm installs: about 3 minutes.
 test-long: setup services
 	$(BIN)/python -m pytest $(LONG)
 

@@ -32,14 +32,27 @@ PACKAGES = {
 COLLECTED = pytest.StashKey[set[str]]()
 PARTS = {
     "prefect": ("tests/prefect/",),
-    "demo": ("tests/e2e/test_demo_interrupted.py", "tests/e2e/test_demo_providers.py", "tests/house/test_wheel.py"),
+    "demo": (
+        "tests/e2e/test_demo_interrupted.py",
+        "tests/e2e/test_demo_providers.py",
+        "tests/e2e/test_fencing.py",
+        "tests/house/test_wheel.py",
+        "tests/prefect/test_planted_secrets.py",
+    ),
     "long": (
         "tests/prefect/test_chaos_real.py",
-        "tests/prefect/test_planted_secrets.py",
-        "tests/e2e/test_fencing.py",
+        "tests/e2e/test_demo_providers_promoted.py",
         "tests/providers/vercel/test_vercel_clients.py",
     ),
-    "alone": ("tests/sandbox/", "tests/e2e/test_real_prometheus.py", "tests/e2e/test_demo_providers_promoted.py"),
+    "alone": (
+        "tests/sandbox/test_sandbox_faults.py",
+        "tests/sandbox/test_sandbox_features.py",
+        "tests/sandbox/test_sandbox_flags.py",
+        "tests/sandbox/test_sandbox_live.py",
+        "tests/sandbox/test_sandbox_load.py",
+        "tests/sandbox/test_sandbox_router.py",
+        "tests/e2e/test_real_prometheus.py",
+    ),
 }
 
 

@@ -21,7 +21,8 @@ import pytest
 import pytest_asyncio
 
 from canary.cli.parts import prefect_server
-from canary.journal.store import open_journal
+from canary.errors import JournalUnavailable
+from canary.journal.store import SqlJournal, open_journal
 from canary.plan.load import load_plan
 from canary.plan.model import UiCheck
 from canary.ports import Entry
@@ -157,18 +158,28 @@ class Place:
         return await until(look, f"the end of run {run}")
 
     async def journal(self, rollout: str) -> tuple[State, list[Entry]]:
-        journal = open_journal(env=self.env)
-        try:
-            return await read_state(journal, rollout), list(await journal.read(rollout))
-        finally:
-            await journal.close()
+        return await self._told(lambda journal: _state_and_lines(journal, rollout))
 
     async def rollouts(self) -> list[str]:
-        journal = open_journal(env=self.env)
-        try:
-            return list(await journal.rollouts())
-        finally:
-            await journal.close()
+        return list(await self._told(lambda journal: journal.rollouts()))
+
+    async def _told(self, ask: Callable[[SqlJournal], Awaitable[T]]) -> T:
+        """The journal's answer. Asked again while a busy disk lets it wait for longer than a conductor would."""
+
+        async def look() -> T | None:
+            journal = open_journal(env=self.env)
+            try:
+                return await ask(journal)
+            except JournalUnavailable:
+                return None
+            finally:
+                await journal.close()
+
+        return await until(look, "an answer of the journal")
+
+
+async def _state_and_lines(journal: SqlJournal, rollout: str) -> tuple[State, list[Entry]]:
+    return await read_state(journal, rollout), list(await journal.read(rollout))
 
 
 def environment(home: Path, ui: str = "") -> dict[str, str]:
