@@ -22,11 +22,14 @@ def follower(town: Town, street: Street) -> Follower:
     return Follower(town, street)
 
 
-async def test_where_nothing_changes_nothing_is_asked(follower: Follower, moved: Any) -> None:
-    """The sandbox begins as the platforms do: everybody on stable, the features' flags on, phase 1 off."""
+async def test_where_nothing_changes_nothing_is_asked(follower: Follower, town: Town, moved: Any) -> None:
+    """The sandbox begins as the platforms do: everybody on stable, the features' flags on, phase 1 off. What was not
+    deployed by a machine's image makes no machine healthy."""
+    moved.well = True
     for _ in range(3):
         await follower.step()
     assert (moved.weights, moved.flags, moved.deployed) == ([], [], [])
+    assert town.fly.fates.unhealthy
 
 
 async def test_the_candidate_runs_once_a_machine_has_its_image_and_is_healthy_once_it_answers(
