@@ -6,15 +6,16 @@ of one journal. Of one seed in `FAITHFUL` nothing is remembered, and each run is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
 from bench.chaos.processes import ROLLOUT
 from canary.plan.load import parse_plan
 from canary.ports import Entry
-from canary.rollout import alarm, by_hand, conducting, people, record, undone
-from canary.rollout.folding import fold
+from canary.rollout import alarm, by_hand, conducting, folding, record
+from canary.rollout.events import Event
+from canary.rollout.folding import read
 from canary.rollout.state import State
 
 FAITHFUL = 50
@@ -28,32 +29,30 @@ def memory(seed: int) -> Iterator[None]:
     if seed % FAITHFUL == 0:
         yield
         return
-    for reads in (alarm, by_hand, conducting):
-        reads.parse_plan = _parsed  # type: ignore[attr-defined]
-    folded = _Folds()
-    for folds in (people, record, undone):
-        folds.fold = folded  # type: ignore[attr-defined]
+    for parses in (alarm, by_hand, conducting):
+        parses.parse_plan = _parsed  # type: ignore[attr-defined]
+    remembered = _Lines()
+    for reads in (folding, record):
+        reads.read = remembered  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        for reads in (alarm, by_hand, conducting):
-            reads.parse_plan = parse_plan  # type: ignore[attr-defined]
-        for folds in (people, record, undone):
-            folds.fold = fold  # type: ignore[attr-defined]
+        for parses in (alarm, by_hand, conducting):
+            parses.parse_plan = parse_plan  # type: ignore[attr-defined]
+        for reads in (folding, record):
+            reads.read = read  # type: ignore[attr-defined]
 
 
-class _Folds:
-    """`folding.fold`, of each pair of a state and a line once. What is known keeps both, so that an id stays theirs."""
+class _Lines:
+    """`folding.read`, of each pair of a state and a line once. What is known keeps both, so that an id stays theirs."""
 
     def __init__(self) -> None:
-        self.known: dict[tuple[int, int], tuple[State, Entry, State]] = {}
+        self.known: dict[tuple[int, int], tuple[State, Entry, tuple[Event, State]]] = {}
 
-    def __call__(self, state: State, entries: Iterable[Entry]) -> State:
-        for entry in entries:
-            if not state.seq and state == _BEGIN:
-                state = _BEGIN
-            step = self.known.get((id(state), id(entry)))
-            if step is None:
-                step = self.known[id(state), id(entry)] = (state, entry, fold(state, [entry]))
-            state = step[2]
-        return state
+    def __call__(self, state: State, entry: Entry) -> tuple[Event, State]:
+        if not state.seq and state == _BEGIN:
+            state = _BEGIN
+        step = self.known.get((id(state), id(entry)))
+        if step is None:
+            step = self.known[id(state), id(entry)] = (state, entry, read(state, entry))
+        return step[2]
