@@ -272,6 +272,13 @@ class World:
             await self.clock.sleep(1)
         return task
 
+    async def die(self, task: asyncio.Task[Any]) -> None:
+        """Killed on the spot: the process gives nothing back, so its lease stays to run out."""
+        rows = dict(self.journal._locks)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        self.journal._locks.update(rows)
+
     def overtaken(self, kind: str, event: e.Event) -> None:
         """Somebody's line is journaled in the moment before the first one of that kind."""
         append = self.journal.append

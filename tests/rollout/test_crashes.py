@@ -10,20 +10,10 @@ from typing import Any
 
 import pytest
 
-from canary.errors import BadUsage, JournalUnavailable, UnknownRollout
+from canary.errors import JournalUnavailable
 from canary.guard import Guard
-from canary.rollout import by_hand
 from canary.rollout import events as e
-from canary.rollout.by_hand import bring_back
 from canary.rollout.conducting import pass_preflight, taking
-
-
-async def die(world: Any, task: asyncio.Task[Any]) -> None:
-    """Killed on the spot: the process gives nothing back, so its lease stays to run out."""
-    rows = dict(world.journal._locks)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    world.journal._locks.update(rows)
 
 
 @contextlib.asynccontextmanager
@@ -50,7 +40,7 @@ async def test_the_guard_brings_a_dead_conductors_users_back(world: Any, another
     """Five seconds after the lease's end, and not before: exposure 0 everywhere, verified, the service free."""
     task = world.start()
     await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     until = (await world.journal.locks())[0].lease_until
     another_process("guard")
     async with guarding(world):
@@ -64,7 +54,7 @@ async def test_the_guard_reverses_a_raise_that_lands_late(world: Any, another_pr
     """A raise of the dead conductor takes effect 20 s after the guard's rollback: it is lowered within 2 s."""
     task = world.start()
     await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     another_process("guard")
     async with guarding(world):
         await world.until(lambda s: s.rollback is not None, 60)
@@ -102,7 +92,7 @@ async def test_a_death_at_full_is_no_rollback(world: Any, another_process: Any, 
     await world.approve("owner", "lead")
     monkeypatch.setattr("canary.rollout.conductor.Conductor.promote", lambda self: world.clock.sleep(1e6))
     await world.until(lambda s: "full" in s.passed)
-    await die(world, task)
+    await world.die(task)
     monkeypatch.undo()
     another_process("guard")
     async with guarding(world):
@@ -118,7 +108,7 @@ async def test_of_two_guards_one_acts(world: Any, monkeypatch: Any) -> None:
     names = iter(f"guard-{n}" for n in range(1000))
     task = world.start()
     await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     monkeypatch.setattr("canary.rollout.conducting.holder", lambda: next(names))
     async with guarding(world), guarding(world):
         await world.until(lambda s: s.ended is not None, 120)
@@ -130,7 +120,7 @@ async def test_a_guard_without_a_journal_waits(world: Any, another_process: Any)
     """A journal that is away ends no guard: when it is back, the dead conductor's rollout is finished."""
     task = world.start()
     await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     another_process("guard")
     world.journal.away = True
     async with guarding(world) as guard:
@@ -226,7 +216,7 @@ async def test_a_new_conductor_goes_on_where_the_journal_ends(
     task = world.start()
     while line not in await world.types():
         await world.clock.sleep(0.01 if line == "approval_asked" else 0)
-    await die(world, task)
+    await world.die(task)
     await world.clock.sleep(21)
     another_process("second")
     task = world.start()
@@ -241,7 +231,7 @@ async def test_a_new_holder_waits_before_a_raise(world: Any, ended: Any, another
     task = world.start()
     await world.approve("owner", "lead")
     await world.until(lambda s: s.asked == 0.1)
-    await die(world, task)
+    await world.die(task)
     before = len(world.platforms["api"].sent)
     world.platforms["api"].change_by_hand(0.0)
     world.journal._lines["r1"] = [x for x in world.journal._lines["r1"] if x.type != "exposure_observed"]
@@ -258,7 +248,7 @@ async def test_a_new_holder_lowers_at_once(world: Any, ended: Any, another_proce
     """A lowering waits for nothing: an abort during the vacancy is carried out as soon as somebody conducts."""
     task = world.start()
     await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     await world.clock.sleep(21)
     await world.says(e.AbortAsked(**person()))
     another_process("second")
@@ -279,109 +269,6 @@ async def test_a_preflight_without_an_answer_has_passed_once(world: Any) -> None
     assert (await world.types()).count("preflight_passed") == 1
 
 
-# --- by hand ------------------------------------------------------------------------------------------------
-
-
-async def test_rollback_by_hand_with_a_dead_conductor(world: Any, another_process: Any, person: Any) -> None:
-    """Exposure 0 is sent at once; when the lease has run out this process finishes it."""
-    task = world.start()
-    await world.in_canary()
-    await die(world, task)
-    another_process("person")
-    before, asked = len(world.platforms["api"].sent), world.clock.now()
-    state = await bring_back(world.stores, "r1", e.RollbackAsked(**person()), world.opener)
-    assert (state.ended.outcome, state.ended.verified) == ("rolled_back", True)
-    assert world.platforms["api"].sent[before].at - asked < 0.5
-
-
-async def test_rollback_by_hand_with_a_living_conductor(
-    world: Any, ended: Any, another_process: Any, person: Any
-) -> None:
-    """The conductor finds the request, and finishes: nobody takes its place."""
-    task = world.start()
-    await world.in_canary()
-    another_process("person")
-    state = await bring_back(world.stores, "r1", e.RollbackAsked(**person("Ann")), world.opener)
-    assert (state.ended.outcome, state.takeovers) == ("rolled_back", 0)
-    assert "rollback by Ann" in state.ended.reason
-    await ended(task)
-
-
-async def test_rollback_by_hand_after_promotion(world: Any, ended: Any, person: Any) -> None:
-    """While the credentials are sealed, a promoted rollout can be brought back."""
-    task = world.start()
-    await world.approve("owner", "lead")
-    await ended(task)
-    state = await bring_back(world.stores, "r1", e.RollbackAsked(**person()), world.opener)
-    assert state.ended.outcome == "rolled_back"
-    assert world.shares() == [0.0, 0.0]
-
-
-async def test_a_rollback_after_promotion_outlives_its_process(
-    world: Any, ended: Any, another_process: Any, person: Any
-) -> None:
-    """It dies right behind the request: the guard finds the lock that was taken before, and carries it out."""
-    task = world.start()
-    await world.approve("owner", "lead")
-    await ended(task)
-    another_process("person")
-    append, rows = world.journal.append, dict[str, Any]()
-
-    async def last(rollout: str, after: int, entries: Any, fence: Any = None) -> Any:
-        done = await append(rollout, after, entries, fence)
-        if any(entry.type == "rollback_asked" for entry in entries):
-            rows.update(world.journal._locks)
-            back.cancel()
-        return done
-
-    world.journal.append = last
-    back = asyncio.create_task(bring_back(world.stores, "r1", e.RollbackAsked(**person()), world.opener))
-    await asyncio.gather(back, return_exceptions=True)
-    world.journal._locks.update(rows)
-    assert world.shares() == [1.0, 1.0]
-    another_process("guard")
-    async with guarding(world):
-        state = await world.until(lambda s: s.ended and s.ended.outcome == "rolled_back", 120)
-    assert state.ended.verified
-    assert world.shares() == [0.0, 0.0]
-
-
-async def test_a_rollback_after_promotion_waits_for_nobody(
-    world: Any, ended: Any, another_process: Any, person: Any
-) -> None:
-    """The next rollout of the service has its lock, and nothing on the platform yet: users are brought back at once,
-    and the end is written when it is free."""
-    task = world.start()
-    await world.approve("owner", "lead")
-    await ended(task)
-    another_process("next")
-    lock = await world.journal.take("shop", "r2", "next", world.clock.now(), 20)
-    another_process("person")
-    back = asyncio.create_task(bring_back(world.stores, "r1", e.RollbackAsked(**person()), world.opener))
-    await world.clock.sleep(2)
-    assert world.shares() == [0.0, 0.0]
-    assert not back.done()
-    await world.journal.release(lock)
-    assert (await back).ended.outcome == "rolled_back"
-
-
-async def test_rollback_by_hand_after_the_window(world: Any, ended: Any, person: Any) -> None:
-    """Once the credentials are dropped it says so, says what to do, and leaves the promoted rollout as it was."""
-    task = world.start()
-    await world.approve("owner", "lead")
-    await ended(task)
-    await world.vault.drop("r1")
-    with pytest.raises(BadUsage, match="window of r1 is closed"):
-        await bring_back(world.stores, "r1", e.RollbackAsked(**person()), world.opener)
-    assert (await world.state()).ended.outcome == "promoted"
-
-
-async def test_rollback_by_hand_of_nothing(world: Any, person: Any) -> None:
-    """An unknown rollout is named, and nothing is sent."""
-    with pytest.raises(UnknownRollout, match="never"):
-        await by_hand.bring_back(world.stores, "never", e.RollbackAsked(**person()), world.opener)
-
-
 @pytest.mark.parametrize(("rate", "said"), [(200.0, 0), (240.0, 1)])
 async def test_who_goes_on_holds_the_source_against_the_journal(
     world: Any, ended: Any, another_process: Any, rate: float, said: int
@@ -391,7 +278,7 @@ async def test_who_goes_on_holds_the_source_against_the_journal(
     task = world.start()
     await world.in_canary()
     await world.until(lambda s: s.evidence.blocks >= 4)
-    await die(world, task)
+    await world.die(task)
     await world.clock.sleep(22)
     world.metrics.rate = rate
     another_process("another")
@@ -411,7 +298,7 @@ async def test_a_gap_in_the_evidence_is_named(
     task = world.start()
     await world.in_canary()
     await world.until(lambda s: s.evidence.blocks >= 4)
-    await die(world, task)
+    await world.die(task)
     await world.clock.sleep(62)
     read = world.metrics.read
 

@@ -21,14 +21,6 @@ from canary.testing.fakes import FakePlatform, FakeTarget
 LEASE = 20.0
 
 
-async def die(world: Any, task: asyncio.Task[Any]) -> None:
-    """Killed on the spot: its lease stays to run out."""
-    rows = dict(world.journal._locks)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    world.journal._locks.update(rows)
-
-
 @contextlib.asynccontextmanager
 async def guarding(world: Any, opener: Any) -> AsyncIterator[asyncio.Task[None]]:
     task = asyncio.create_task(Guard(world.stores, opener).watch())
@@ -101,7 +93,7 @@ async def test_a_recovery_that_lasts_delays_no_other(world: Any, later: float) -
     task = world.start()
     await world.in_canary()
     world.platforms["web"].unreachable = True
-    await die(world, task)
+    await world.die(task)
     async with guarding(world, blog.opener):
         await world.clock.sleep(later)
         await blog.dies()
@@ -117,7 +109,7 @@ async def test_a_lowering_that_lasts_delays_no_other(world: Any, person: Any) ->
     blog = Blog(world)
     task = world.start()
     await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     world.platforms["web"].unreachable = True
     await blog.dies()
     async with guarding(world, blog.opener) as guard:
@@ -152,7 +144,7 @@ async def test_who_cannot_open_the_vault_writes_nothing(world: Any) -> None:
     """The key is wrong, or nothing is sealed: the guard tries again, and neither lines nor epochs pile up."""
     task = world.start()
     await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     sealed = await world.vault.open("r1")
     await world.vault.drop("r1")
     async with guarding(world, world.opener):
@@ -169,7 +161,7 @@ async def test_a_broken_journal_of_one_rollout_ends_no_guard(world: Any) -> None
     blog = Blog(world)
     task = world.start()
     await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     world.journal._lines["r1"][-1] = replace(world.journal._lines["r1"][-1], type="from_the_future")
     await blog.dies()
     async with guarding(world, blog.opener) as guard:
@@ -289,7 +281,7 @@ async def test_a_way_back_that_nobody_carries_out(world: Any, person: Any, kind:
             await world.until(lambda s: s.rollback is not None)
             world.journal._locks.update(world.clock_rows)
         else:
-            await die(world, task)
+            await world.die(task)
             await world.says(e.AbortAsked(**person()))
         lines = len(await world.lines())
         assert world.shares() == [0.1, 0.1]

@@ -49,14 +49,6 @@ async def drifted(world: Any) -> float:
     raise AssertionError("nobody noticed the drift")
 
 
-async def die(world: Any, task: asyncio.Task[Any]) -> None:
-    """Killed on the spot: its lease stays to run out."""
-    rows = dict(world.journal._locks)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    world.journal._locks.update(rows)
-
-
 @pytest.fixture
 def another_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From here on, whoever takes a lock is another process."""
@@ -122,7 +114,7 @@ async def test_a_change_up_is_lowered_as_soon_as_it_is_seen(world: Any) -> None:
     await world.clock.sleep(3)
     assert world.shares() == [0.1, 0.1]
     assert world.platforms["web"].sent[-1].at - seen < 2.0
-    await die(world, task)
+    await world.die(task)
 
 
 async def test_a_change_up_is_lowered_while_an_approval_is_waited_for(make_world: Any) -> None:
@@ -137,14 +129,14 @@ async def test_a_change_up_is_lowered_while_an_approval_is_waited_for(make_world
     assert world.shares() == [0.1, 0.1]
     state = await world.state()
     assert (state.asked, state.shown, state.approval.missing) == (0.1, True, ("owner",))
-    await die(world, task)
+    await world.die(task)
 
 
 async def test_a_new_holder_lowers_a_change_up_without_waiting(world: Any, another_process: Any) -> None:
     """The wait after a takeover is for raises: what only takes users off is sent as soon as it is seen."""
     task = world.start()
     await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     world.platforms["web"].change_by_hand(0.6)
     await world.clock.sleep(21)
     another_process()
@@ -155,7 +147,7 @@ async def test_a_new_holder_lowers_a_change_up_without_waiting(world: Any, anoth
     assert world.shares() == [0.1, 0.1]
     assert world.platforms["web"].sent[-1].at - seen < 2.0
     assert seen - state.took_at < 20
-    await die(world, task)
+    await world.die(task)
 
 
 # --- the journal ---------------------------------------------------------------------------------------------
@@ -176,7 +168,7 @@ async def test_a_slowly_failing_journal_lowers_in_time(world: Any, into_the_bloc
     lowered = [sent.at for sent in world.platforms["web"].sent if sent.share == 0]
     assert lowered
     assert lowered[0] < ends
-    await die(world, task)
+    await world.die(task)
 
 
 async def test_at_full_a_silent_journal_takes_nobody_back(world: Any, ended: Any, another_process: Any) -> None:
@@ -215,7 +207,7 @@ async def test_an_unreachable_candidate_is_looked_at_again(world: Any, ended: An
     """Taken up in staging while the platform is away: the round cannot tell, the next one can."""
     task = world.start()
     await world.until(lambda s: s.soaking == "staging")
-    await die(world, task)
+    await world.die(task)
     await world.clock.sleep(21)
     another_process()
     for platform in world.platforms.values():
@@ -249,7 +241,7 @@ async def test_a_journal_that_is_read_and_takes_no_line_is_silent(world: Any, pe
     lowered = min(sent.at for sent in world.platforms["web"].sent if sent.share == 0)
     assert lowered < (await world.journal.locks())[0].lease_until
     assert "r1:journal" in [incident for incident, _ in world.oncall.pages]
-    await die(world, task)
+    await world.die(task)
 
 
 async def test_a_full_disk_at_full_exposure_is_waited_for(world: Any, ended: Any) -> None:

@@ -57,14 +57,6 @@ class FakeRuns:
         return state
 
 
-async def die(world: Any, task: asyncio.Task[Any]) -> None:
-    """Killed on the spot: its lease stays to run out."""
-    rows = dict(world.journal._locks)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    world.journal._locks.update(rows)
-
-
 @contextlib.asynccontextmanager
 async def guarding(world: Any, runs: FakeRuns, guards: int = 1) -> AsyncIterator[None]:
     """That many guards; at the end they and the runs that were asked for are gone."""
@@ -87,7 +79,7 @@ def another_process(monkeypatch: pytest.MonkeyPatch) -> None:
 async def killed_in_canary(world: Any) -> State:
     task = world.start()
     state: State = await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     return state
 
 
@@ -159,7 +151,7 @@ async def test_who_dies_again_and_again_is_replaced_twice(world: Any) -> None:
     async with guarding(world, runs):
         for attempt in range(1, ATTEMPTS + 1):
             await world.until(lambda s, n=attempt: s.takeovers == n)
-            await die(world, runs.runs[-1])
+            await world.die(runs.runs[-1])
         await world.until(lambda s: s.rollback is not None, GONE + 3)
         state = await world.until(lambda s: s.ended is not None, 40)
     assert state.ended.outcome == "rolled_back"
@@ -173,7 +165,7 @@ async def test_at_full_exposure_nobody_is_taken_off(world: Any, monkeypatch: pyt
     with monkeypatch.context() as slow:
         slow.setattr("canary.rollout.conductor.Conductor.promote", lambda self: world.clock.sleep(1e6))
         await world.until(lambda s: "full" in s.passed)
-        await die(world, task)
+        await world.die(task)
     async with guarding(world, FakeRuns(world)):
         state = await world.until(lambda s: s.ended is not None, GONE + COMES_WITHIN + 10)
         await world.clock.sleep(5)
@@ -201,7 +193,7 @@ async def test_on_the_way_back_nobody_is_asked_for(world: Any, person: Any, what
     if what == "fail":
         world.metrics.bad = 0.5
         await world.until(lambda s: s.verdict is not None and s.verdict.outcome == "FAIL")
-    await die(world, task)
+    await world.die(task)
     if what == "stop":
         await world.says(e.AbortAsked(**person()))
     runs = FakeRuns(world, comes_after=1)

@@ -17,14 +17,6 @@ from canary.rollout.lease import NEW_HOLDER_WAITS
 from canary.testing.fakes import FakeClock, FakePlatform, FakeTarget
 
 
-async def die(world: Any, task: asyncio.Task[Any]) -> None:
-    """Killed on the spot: its lease stays to run out."""
-    rows = dict(world.journal._locks)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    world.journal._locks.update(rows)
-
-
 async def test_a_silent_target_delays_the_lowering_of_no_other() -> None:
     """One answers never, the other refuses and still shows users: that one is asked again within 2 s."""
     clock = FakeClock()
@@ -83,7 +75,7 @@ async def test_a_new_holder_waits_whatever_the_wall_clock_does(
     """The clock jumps a minute right after the takeover: the raise still comes after the lease and a time-out."""
     task = world.start()
     await world.until(lambda s: s.approval is not None)
-    await die(world, task)
+    await world.die(task)
     await world.clock.sleep(21)
     monkeypatch.setattr("canary.rollout.conducting.holder", lambda: "another")
     task = world.start()
@@ -93,7 +85,7 @@ async def test_a_new_holder_waits_whatever_the_wall_clock_does(
     await world.approve("owner", "lead")
     await world.until(lambda s: s.asked == 0.1)
     assert world.clock.monotonic() - took >= NEW_HOLDER_WAITS - 1.0
-    await die(world, task)
+    await world.die(task)
 
 
 async def test_a_raise_that_lands_late_does_not_undo_full_exposure(make_world: Any, ended: Any) -> None:
@@ -160,7 +152,7 @@ async def test_an_end_that_waited_in_a_spool_ends_the_guards_looking(
     monkeypatch.setattr("canary.rollout.conducting.holder", lambda: f"process-{next(numbers)}")
     task = world.start()
     await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     world.platforms["web"].unreachable = True
     guard = asyncio.create_task(Guard(world.stores, world.opener).watch())
     await world.until(lambda s: s.rollback is not None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,14 +45,6 @@ class Slow(FakeNotifier):
 @pytest.fixture
 def another_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return lambda name: monkeypatch.setattr("canary.rollout.conducting.holder", lambda: name)
-
-
-async def die(world: Any, task: asyncio.Task[Any]) -> None:
-    """Killed on the spot: its lease stays to run out."""
-    rows = dict(world.journal._locks)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    world.journal._locks.update(rows)
 
 
 def told(world: Any) -> list[str]:
@@ -180,7 +171,7 @@ async def test_a_second_conductor_goes_on_in_the_same_thread(world: Any, ended: 
     """Killed in the canary; the next process finds the thread in the journal, says that it goes on, and ends there."""
     task = world.start()
     await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     before = len(told(world))
     world.updates.refs.append("a thread of another rollout")
     await world.clock.sleep(21)
@@ -196,7 +187,7 @@ async def test_the_guard_goes_on_in_the_same_thread(world: Any, another_process:
     """What a dead conductor left is brought back where everybody reads."""
     task = world.start()
     await world.in_canary()
-    await die(world, task)
+    await world.die(task)
     another_process("guard")
     await world.clock.sleep(26)
     await Guard(world.stores, world.opener).look()
