@@ -45,6 +45,25 @@ async def test_rollback_by_hand_with_a_living_conductor(
     await ended(task)
 
 
+async def test_a_conductor_that_is_faster_is_no_failure(
+    world: Any, ended: Any, another_process: Any, person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends the rollout, and drops the credentials, while this process goes to fetch them: the end is told."""
+    task = world.start()
+    await world.in_canary()
+    another_process("person")
+    fetch = world.vault.open
+
+    async def late(rollout: str) -> Any:
+        await world.until(lambda s: s.ended is not None)
+        return await fetch(rollout)
+
+    monkeypatch.setattr(world.vault, "open", late)
+    state = await bring_back(world.stores, "r1", e.RollbackAsked(**person()), world.opener)
+    assert (state.ended.outcome, state.takeovers) == ("rolled_back", 0)
+    await ended(task)
+
+
 async def test_rollback_by_hand_after_promotion(world: Any, ended: Any, person: Any) -> None:
     """While the credentials are sealed, a promoted rollout can be brought back."""
     task = world.start()

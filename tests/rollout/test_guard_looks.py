@@ -260,3 +260,13 @@ async def test_a_lease_that_runs_is_nobodys_business(world: Any) -> None:
     lines = await world.types()
     assert await Guard(world.stores, world.opener, (), Runs()).look() == []
     assert (await world.types(), list(await world.journal.locks())) == (lines, [replace(renewed)])
+
+
+async def test_a_single_look_lowers_what_nobody_carries_out(world: Any) -> None:
+    """Two looks, more than the 3 s apart that a living conductor needs: the users are off while the lease still runs."""
+    await left(world, *IN_CANARY, e.AbortAsked(**OLGA), share=0.1)
+    guard = Guard(world.stores, world.opener)
+    assert await guard.look() == []
+    await world.clock.sleep(3.5)
+    assert await guard.look() == []
+    assert world.shares() == [0.0, 0.0]

@@ -36,16 +36,27 @@ async def bring_back(stores: Stores, rollout: str, asked: RollbackAsked, opener:
         state = await read_state(stores.journal, rollout)
     if not (state.rollback and not state.ended):
         state = await enter(stores.journal, stores.clock, rollout, asked)
-    await _lower(stores, state, opener)
-    until = stores.clock.monotonic() + CONDUCTOR_FINISHES_WITHIN + LEASE
-    while stores.clock.monotonic() < until:
+    try:
+        await _lower(stores, state, opener)
+        return await _ended(stores, rollout, asked, opener)
+    except VaultError:
+        # The living conductor may have ended it in this moment, and dropped what it was brought back with.
         state = await read_state(stores.journal, rollout)
-        if state.ended:
+        if not state.ended:
+            raise
+        return state
+
+
+async def _ended(stores: Stores, rollout: str, asked: RollbackAsked, opener: Opener) -> State:
+    """The state at its end, by the living conductor or in its place; unended when neither comes to it in time."""
+    until = stores.clock.monotonic() + CONDUCTOR_FINISHES_WITHIN + LEASE
+    while True:
+        state = await read_state(stores.journal, rollout)
+        if state.ended or stores.clock.monotonic() >= until:
             return state
         with contextlib.suppress(LeaseLost, ServiceBusy):
             return await finish(stores, rollout, opener, "abort", _because(asked))
         await stores.clock.sleep(LOOK_EVERY)
-    return state
 
 
 async def _reopen(stores: Stores, promoted: State, asked: RollbackAsked, opener: Opener) -> State:
