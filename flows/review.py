@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from pydantic import Field
 
-from canary.tasks.reviews import report
+from canary.tasks.reporting import report
 from canary.tasks.stores import opened
 from canary.tasks.watches import close_window
 

@@ -16,7 +16,6 @@ from canary.blocks.opener import OPENER
 from canary.blocks.registry import load_fields
 from canary.errors import CanaryError, JournalUnavailable, LeaseLost, ServiceBusy
 from canary.flows.ending import RunEnd, ended, taken_over
-from canary.flows.review import review_report
 from canary.flows.rollback import roll_back
 from canary.flows.termination import terminable
 from canary.plan.model import Phase
@@ -133,6 +132,9 @@ async def _closing(conductor: Conductor) -> bool:
 
 async def _look_on(seat: Seat) -> None:
     """Reviews and watch are scheduled, and the first report is told. What fails here takes nobody off the candidate."""
+    # It brings pandas, which takes a second to import: no user waits for that at the start of a rollout.
+    from canary.flows.review import review_report
+
     state, stores = seat.record.state, seat.stores
     try:
         for offset, due in state.reviews.items():

@@ -263,7 +263,7 @@ async def test_a_lease_that_runs_is_nobodys_business(world: Any) -> None:
 
 
 async def test_a_single_look_lowers_what_nobody_carries_out(world: Any) -> None:
-    """Two looks, more than the 3 s apart that a living conductor needs: the users are off while the lease still runs."""
+    """Two looks, further apart than a living conductor needs: the users are off while the lease still runs."""
     await left(world, *IN_CANARY, e.AbortAsked(**OLGA), share=0.1)
     guard = Guard(world.stores, world.opener)
     assert await guard.look() == []

@@ -46,7 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {"review": review}
 async def _report(rollout: str) -> Report:
     from canary.cli.store import WallClock, journal
     from canary.settings import Settings
-    from canary.tasks.reviews import review_of
+    from canary.tasks.reporting import review_of
 
     async with journal() as opened:
         return await review_of(opened, rollout, Settings.from_env(os.environ).home, WallClock().now())
