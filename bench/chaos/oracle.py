@@ -33,7 +33,7 @@ def violations(world: World) -> list[Violation]:
     """Everything that is wrong with the run, in the order of the promises."""
     end: tuple[Rule, ...] = (_ends, _end_is_whole, _paged, _sticky, _truly_bad)
     asked: tuple[Rule, ...] = (_replaced,)
-    raised: tuple[Rule, ...] = (_no_raise_after_stop, _fenced, _waits, _intents)
+    raised: tuple[Rule, ...] = (_no_raise_after_stop, _fenced, _waits, _intents, _observes)
     rules = (*end, *asked, *raised, *QUICK, _evidence, _once, _sane)
     return [found for rule in rules for found in rule(world)]
 
@@ -225,6 +225,19 @@ def _intends(line: Line, sent: Sent) -> bool:
     entry = line.entry
     mine = entry.type == "exposure_intended" and entry.epoch == sent.epoch and entry.data["share"] == sent.share
     return mine and entry.seq <= sent.looked.seq and line.at <= sent.at
+
+
+def _observes(world: World) -> Iterator[Violation]:
+    """Who has sent a raise journals a look at it before it asks for the next one."""
+    told, sent = dict[int, float](), list(raises(world))
+    for line in world.store.lines:
+        entry = line.entry
+        if entry.type in ("exposure_observed", "exposure_drifted"):
+            told[entry.epoch] = line.at
+        elif entry.type == "exposure_intended" and entry.data["share"] > 0:
+            since = told.get(entry.epoch, 0.0)
+            if any(each.epoch == entry.epoch and since < each.at < line.at for each in sent):
+                yield Violation("I6", line.at, f"epoch {entry.epoch} raises again, and told of no look at the last")
 
 
 # --- once ---------------------------------------------------------------------------------------------------
