@@ -47,6 +47,8 @@ def test_where_users_are_is_said_in_the_platforms_own_words() -> None:
     }
     said = platforms.standing(e.ExposureObserved(share=0.1, targets=shown))
     assert said == "Fly: 1 of 10 machines run 2.1.0; Vercel: 90% on dpl_stable, 10% on dpl_candidate"
+    late = {**shown, "api": e.Shown(answer="no", observed=0.5, detail="5 of 10 machines run 2.1.0")}
+    assert platforms.standing(e.ExposureObserved(share=1.0, targets=late)) is None
     assert platforms.standing(e.PhaseStarted(phase="canary")) is None
     assert platforms.standing(None) is None
 

@@ -24,8 +24,9 @@ _MOST = 6
 
 
 def standing(event: e.Event | None) -> str | None:
-    """What each platform shows after users were moved, in its own words; None for any other event."""
-    if not isinstance(event, e.ExposureObserved):
+    """What each platform shows once users were moved, in its own words; None for any other event."""
+    # Where one does not show it yet, the event's own sentence says so.
+    if not isinstance(event, e.ExposureObserved) or not event.verified:
         return None
     return "; ".join(f"{_NAMES.get(name, name)}: {shown.detail}" for name, shown in event.targets.items())
 
