@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Coroutine
 from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -82,12 +83,13 @@ class Chromium:
     async def _launch(self) -> Launched:
         if lacking := missing():
             raise Refused("the checks in a browser need Chromium and Playwright", lacking)
-        from playwright.async_api import Error, async_playwright
-
+        # It takes a second to import: beside the loop, where the time-outs of others run.
+        playwright = await asyncio.to_thread(import_module, "playwright.async_api")
         try:
             await self._stop_driver()
-            self._play = await async_playwright().start()
-            return await self._play.chromium.launch(
+            started: Playwright = await playwright.async_playwright().start()
+            self._play = started
+            return await started.chromium.launch(
                 executable_path=_executable(),
                 args=ARGUMENTS,
                 env={**without_secrets(os.environ)},
@@ -97,7 +99,7 @@ class Chromium:
                 handle_sigterm=False,
                 handle_sighup=False,
             )
-        except (Error, OSError) as error:
+        except (playwright.Error, OSError) as error:
             await self._stop_driver()
             why = str(error).strip().partition("\n")[0][:300]
             raise Refused(f"Chromium does not start: {why}", f"does it start by hand? {_executable()}") from None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench.chaos.real.script import BACK, BOUNDARIES, EFFECTS, ENOUGH, SIDES, Kill, Part, Round, draw
 
-SERVICES = ("s1", "s2", "s3", "s4", "s5", "s6")
+SERVICES = ("s1", "s2", "s3", "s4")
 PLACES = [f"{name} {side}" for name in EFFECTS for side in SIDES]
 seeds, numbers = st.integers(0, 2**31), st.integers(1, 500)
 counts = st.dictionaries(st.sampled_from(PLACES), st.integers(0, 9))

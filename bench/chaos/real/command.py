@@ -23,9 +23,8 @@ from bench.chaos.real.script import Part, Round, Trouble, draw
 from bench.chaos.real.server import BAD
 from bench.chaos.real.stage import running
 
-SERVICES = ("s1", "s2", "s3", "s4", "s5", "s6")
+SERVICES = ("s1", "s2", "s3", "s4")
 """Whose flows can be started on two processors while others of them are."""
-TROUBLED = 4
 """Of them are watched while trouble befalls all at once, and nothing else is struck."""
 OUT = ROOT / "bench" / "results" / "chaos" / "real"
 DISK = "8m"
@@ -81,8 +80,8 @@ async def one_round(round_: Round) -> list[dict[str, Any]]:
 
 
 async def _troubled(options: argparse.Namespace, results: Results) -> int:
-    services = SERVICES[:TROUBLED]
-    parts = tuple(Part(s, f"2.{results.next_number}.0{BAD if n % 2 else ''}", ()) for n, s in enumerate(services))
+
+    parts = tuple(Part(s, f"2.{results.next_number}.0{BAD if n % 2 else ''}", ()) for n, s in enumerate(SERVICES))
     kind: Trouble = "outage" if options.outage else "disk"
     round_ = Round(results.next_number, parts, kind, options.outage or DISK_FULL_FOR)
     began = time.monotonic()
