@@ -24,8 +24,6 @@ from bench.chaos.real.server import BAD
 from bench.chaos.real.stage import running
 
 SERVICES = ("s1", "s2", "s3", "s4")
-"""Whose flows can be started on two processors while others of them are."""
-"""Of them are watched while trouble befalls all at once, and nothing else is struck."""
 OUT = ROOT / "bench" / "results" / "chaos" / "real"
 DISK = "8m"
 """Room for the journal in a round that fills it."""
