@@ -253,7 +253,7 @@ async def test_the_command_says_where_it_serves_and_nothing_is_served_by_default
         told = await scraped(port)
         assert told["canary_journal_up",] == 1.0
         guard.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(guard.wait(), 30) == 130
+        assert await asyncio.wait_for(guard.wait(), 60) == 130
     finally:
         if guard.returncode is None:
             guard.kill()

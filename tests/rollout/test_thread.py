@@ -15,7 +15,7 @@ from canary.rollout import events as e
 from canary.rollout.posting import post_to_thread
 from canary.rollout.state import State
 from canary.rollout.thread import line
-from canary.tasks import reviews
+from canary.tasks import reporting
 from canary.testing.fakes import FakeNotifier
 
 
@@ -229,8 +229,8 @@ async def test_a_report_is_told_once_and_journaled_whoever_hears_it(
     await ended(task)
     before = len(told(world))
     if reached:
-        monkeypatch.setattr(reviews, "OPENER", world.opener)
-    first, second = [await reviews.report.fn(world.stores, "r1", 86_400.0) for _ in range(2)]
+        monkeypatch.setattr(reporting, "OPENER", world.opener)
+    first, second = [await reporting.report.fn(world.stores, "r1", 86_400.0) for _ in range(2)]
     assert first == second == (await world.state()).reviewed[86_400.0]
     assert told(world)[before:] == ([f"review 24h after full exposure: {' · '.join(first)}"] if reached else [])
 
