@@ -37,7 +37,7 @@ def plan(name: str, version: int = 1) -> StoredPlan:
 @pytest.fixture
 async def other(tmp_path: Path) -> AsyncIterator[SqlJournal]:
     """A second journal, empty."""
-    journal = SqlJournal(f"sqlite:///{tmp_path}/other.db")
+    journal = SqlJournal(f"sqlite:///{tmp_path}/other.db", answer_within=20.0)
     yield journal
     await journal.close()
 
@@ -294,7 +294,7 @@ async def test_any_data_survives_the_way(
 ) -> None:
     """Whatever JSON an entry holds, it is the same behind an export and an import."""
     folder = tmp_path_factory.mktemp("way")
-    one, two = (SqlJournal(f"sqlite:///{folder}/{name}.db") for name in ("one", "two"))
+    one, two = (SqlJournal(f"sqlite:///{folder}/{name}.db", answer_within=20.0) for name in ("one", "two"))
     await one.append("r1", 0, [type(entry())(at, "noted", data)])
     await export(one, folder / "out.jsonl")
     await take_in(two, folder / "out.jsonl")

@@ -95,7 +95,7 @@ def test_sql_and_memory_agree(tmp_path_factory: pytest.TempPathFactory, steps: l
     file: Path = tmp_path_factory.mktemp("model") / "journal.db"
 
     async def compare() -> None:
-        sql, memory = SqlJournal(f"sqlite:///{file}"), MemoryJournal()
+        sql, memory = SqlJournal(f"sqlite:///{file}", answer_within=20.0), MemoryJournal()
         sql_locks: list[Lock] = []
         memory_locks: list[Lock] = []
         for step in steps:

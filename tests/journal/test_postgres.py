@@ -79,7 +79,7 @@ def server(require: Callable[[str], Path]) -> Iterator[Server]:
 
 @pytest.fixture
 async def postgres(server: Server) -> AsyncIterator[SqlJournal]:
-    journal = SqlJournal(server.url())
+    journal = SqlJournal(server.url(), answer_within=20.0)
     yield journal
     await journal.close()
 

@@ -102,6 +102,25 @@ async def test_a_raise_that_lands_late_does_not_undo_full_exposure(make_world: A
     assert world.shares() == [1.0, 1.0]
 
 
+async def test_a_raise_that_puts_a_drift_right_may_land_late(make_world: Any, ended: Any) -> None:
+    """One target was changed by hand, so 10 % is asked of both again. The other shows it already, whenever that request
+    lands: 100 % waits until it has."""
+    world = make_world({"phases.1.for": "40s"})
+    world.metrics.rate = 100_000.0
+    task = world.start()
+    await world.approve("owner", "lead")
+    state = await world.in_canary()
+    await world.clock.sleep(state.due - world.clock.now() - 12)
+    world.platforms["web"].delay = 28.0
+    world.platforms["api"].change_by_hand(0.02)
+    before = len(world.platforms["web"].sent)
+    await world.until(lambda s: len(world.platforms["web"].sent) > before)
+    world.platforms["web"].delay = 0.0
+    assert (await ended(task)).ended.outcome == "promoted"
+    await world.clock.sleep(60)
+    assert world.shares() == [1.0, 1.0]
+
+
 async def test_a_raise_that_lands_twice_is_taken_back(world: Any, ended: Any, person: Any) -> None:
     """Aborted right after the raise, which something on the way repeats 4 s later: that is seen, and lowered."""
     task = world.start()

@@ -255,7 +255,7 @@ class Conductor:
             if self.news.is_set():
                 return None
         await self.soak.warm(self._phase())
-        targets = tuple(self.state.release)
+        targets, again = tuple(self.state.release), self.state.asked == share
         why = f"phase {self.state.phase}"
         await self.record.decide(e.ExposureIntended(share=share, targets=targets, why=why))
         looked = await raise_all(
@@ -266,7 +266,7 @@ class Conductor:
             self.lease.lock.epoch,
             self._may_raise,
         )
-        self.retreat.raised(share)
+        self.retreat.raised(share, again)
         return await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))
 
     async def _wait_for_users(self, seconds: float) -> None:

@@ -40,10 +40,11 @@ class Retreat:
         self._raised_at = float("-inf")
         self._open: dict[float, float] = {}
 
-    def raised(self, share: float) -> None:
-        """This process has just asked for that share; at a second try the one before may still be on its way."""
+    def raised(self, share: float, again: bool) -> None:
+        """This process has just asked for that share. `again`, where it had been asked for before: what was seen then
+        need not be of this try, which may still be on its way."""
         self._raised_at = self.clock.monotonic()
-        if self.record.state.tries > 1:
+        if again:
             self._open[share] = self._raised_at + REOBSERVE
 
     def lands_in(self, share: float) -> float:
