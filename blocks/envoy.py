@@ -96,7 +96,7 @@ class EnvoyRoute(CanaryBlock):
     async def observe(self) -> Exposure:
         """Shares by version. A colour that serves users and is silent counts as the version it said last."""
         split, now = await self._look("observe")
-        before = self._colours.remembered(now)
+        before = await self._colours.named(now, split)
         return wire.exposure(split, {c: before[c] if split[c] > 0 else now[c] for c in split})
 
     async def prepare(self, release: Release) -> Access:

@@ -14,6 +14,8 @@ from canary.errors import ProviderError, ProviderUnavailable
 
 _ASK_SECONDS = 1.0
 """What a colour gets to answer: a candidate that hangs must not hold up the verdict on it."""
+_AGAIN_SECONDS = 3.0
+"""What one gets that serves users and was never heard: with a late answer nothing could begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,16 @@ class Colours:
         """What each colour says now or, where it is silent, said last."""
         return {colour: version or self.seen.get(colour) for colour, version in now.items()}
 
-    async def version(self, colour: str) -> str | None:
-        """The version, or None when the colour gives no usable answer in time."""
-        status, body = await self._get(colour, self.version_path)
+    async def named(self, now: Mapping[str, str | None], split: Mapping[str, float]) -> dict[str, str | None]:
+        """As `remembered`; whoever serves users and was never heard is asked once more, with more time."""
+        known = self.remembered(now)
+        silent = [colour for colour, share in split.items() if share > 0 and not known[colour]]
+        asked = await asyncio.gather(*(self.version(colour, _AGAIN_SECONDS) for colour in silent))
+        return {**known, **dict(zip(silent, asked, strict=True))}
+
+    async def version(self, colour: str, within: float = _ASK_SECONDS) -> str | None:
+        """The version, or None when the colour gives no usable answer within so many seconds."""
+        status, body = await self._get(colour, self.version_path, within)
         try:
             version = json.loads(body)["version"] if status == 200 else None
         except (ValueError, TypeError, KeyError):
@@ -103,11 +112,11 @@ class Colours:
             return f"{self.version_path} said {said}" if said else f"{self.version_path} gave no version"
         return "" if status == 200 else f"{self.health_path} answered {status or 'nothing'}"
 
-    async def _get(self, colour: str, path: str) -> tuple[int, str]:
+    async def _get(self, colour: str, path: str, within: float = _ASK_SECONDS) -> tuple[int, str]:
         """Status and body; status 0 when nothing usable came in time."""
         as_ = Credential("internal_token", self.headers(colour))
         try:
-            answer = await self.http.send("GET", f"{self.router_url}{path}", as_=as_, deadline=_ASK_SECONDS)
+            answer = await self.http.send("GET", f"{self.router_url}{path}", as_=as_, deadline=within)
         except ProviderUnavailable:
             return 0, ""
         return answer.status, answer.text()

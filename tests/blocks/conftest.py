@@ -58,7 +58,8 @@ def closed_port() -> int:
 class FakeEnvoy:
     """Envoy's admin API and its routes, with docflow behind them; state is as in the real ones.
 
-    Knobs: `misbehave` answers every request in place of all else; `silent` colours do not answer inside.
+    Knobs: `misbehave` answers every request in place of all else; `silent` colours do not answer inside; `busy` requests from
+    inside are refused.
     """
 
     url: str = ""
@@ -67,6 +68,7 @@ class FakeEnvoy:
     unhealthy: set[str] = field(default_factory=set)
     requests: dict[str, int] = field(default_factory=lambda: {"api_blue": 90, "api_green": 10})
     stats_down: bool = False
+    busy: int = 0
     log: list[str] = field(default_factory=list)
     misbehave: Callable[[], Awaitable[web.Response]] | None = None
 
@@ -101,6 +103,9 @@ class FakeEnvoy:
         colour = request.headers.get("x-canary-cluster", "")
         if request.headers.get("x-canary-internal") != INTERNAL_TOKEN or colour not in self.versions:
             return web.Response(status=503, text="no healthy upstream")
+        if self.busy > 0:
+            self.busy -= 1
+            return web.Response(status=503, text="overloaded")
         if request.path == "/healthz":
             return web.Response(status=503 if colour in self.unhealthy else 200)
         return web.json_response({"version": self.versions[colour]})

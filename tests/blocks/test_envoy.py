@@ -148,6 +148,19 @@ async def test_unknown_colours_are_cannot_tell(envoy: Any) -> None:
     await block.close()
 
 
+@pytest.mark.parametrize(("busy", "heard"), [(1, True), (2, False)])
+async def test_who_serves_users_is_asked_once_more(envoy: Any, busy: int, heard: bool) -> None:
+    """Nothing could begin otherwise: an application that is busy may answer too late to the first question."""
+    envoy.busy = busy
+    block = _block(envoy)
+    if heard:
+        assert (await block.observe()).shares == {"2.0.9": 1.0}
+    else:
+        with pytest.raises(ProviderUnavailable, match="does not say which version"):
+            await block.observe()
+    await block.close()
+
+
 async def test_routed_counts(envoy: Any) -> None:
     """Requests per arm follow the colours; without Envoy's statistics the weights still count."""
     block = _block(envoy)
