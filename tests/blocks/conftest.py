@@ -58,8 +58,8 @@ def closed_port() -> int:
 class FakeEnvoy:
     """Envoy's admin API and its routes, with docflow behind them; state is as in the real ones.
 
-    Knobs: `misbehave` answers every request in place of all else; `silent` colours do not answer inside; `busy` requests from
-    inside are refused.
+    Knobs: `misbehave` answers every request in place of all else; `silent` colours do not answer inside; the next
+    `busy` requests from inside are refused.
     """
 
     url: str = ""
