@@ -4,10 +4,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Tests with a run of their own: the marks of tests/conftest.py, by path, so that nothing else is collected.
-DEMOS := tests/e2e/test_demo_interrupted.py tests/e2e/test_fencing.py tests/house/test_wheel.py \
-  tests/prefect/test_chaos_real.py
+DEMOS := tests/e2e/test_demo_interrupted.py tests/house/test_wheel.py tests/prefect/test_chaos_real.py
 # What takes minutes and changes seldom, or needs another registry: make test-long.
-LONG := tests/e2e/test_demo_providers.py tests/e2e/test_demo_providers_promoted.py \
+LONG := tests/e2e/test_demo_providers.py tests/e2e/test_demo_providers_promoted.py tests/e2e/test_fencing.py \
   tests/prefect/test_planted_secrets.py tests/providers/vercel/test_vercel_clients.py
 ALONE := tests/sandbox/test_sandbox_faults.py tests/sandbox/test_sandbox_features.py tests/sandbox/test_sandbox_flags.py \
   tests/sandbox/test_sandbox_live.py tests/sandbox/test_sandbox_load.py tests/sandbox/test_sandbox_router.py \
@@ -47,8 +46,8 @@ test: setup services
 	cat $$logs/types $$logs/prefect $$logs/demo; exit $$failed
 	$(BIN)/python -m pytest $(ALONE)
 
-# Every secret planted and looked for, the demo on played platforms, and the vendors' own clients, which npm installs:
-# about 9 minutes.
+# A conductor stopped at the worst moment, every secret planted and looked for, the demo on played platforms, and the
+# vendors' own clients, which npm installs: about 10 minutes.
 test-long: setup services
 	$(BIN)/python -m pytest $(LONG)
 

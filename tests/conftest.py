@@ -34,13 +34,13 @@ PARTS = {
     "prefect": ("tests/prefect/",),
     "demo": (
         "tests/e2e/test_demo_interrupted.py",
-        "tests/e2e/test_fencing.py",
         "tests/house/test_wheel.py",
         "tests/prefect/test_chaos_real.py",
     ),
     "long": (
         "tests/e2e/test_demo_providers.py",
         "tests/e2e/test_demo_providers_promoted.py",
+        "tests/e2e/test_fencing.py",
         "tests/prefect/test_planted_secrets.py",
         "tests/providers/vercel/test_vercel_clients.py",
     ),

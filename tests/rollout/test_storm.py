@@ -102,12 +102,10 @@ async def test_a_raise_that_lands_late_does_not_undo_full_exposure(make_world: A
     assert world.shares() == [1.0, 1.0]
 
 
-async def test_a_raise_that_puts_a_drift_right_may_land_late(make_world: Any, ended: Any) -> None:
+async def drift_put_right_late(world: Any) -> asyncio.Task[Any]:
     """One target was changed by hand, so 10 % is asked of both again. The other shows it already, whenever that request
-    lands: 100 % waits until it has."""
-    world = make_world({"phases.1.for": "40s"})
-    world.metrics.rate = 100_000.0
-    task = world.start()
+    lands, which is 28 s later."""
+    task: asyncio.Task[Any] = world.start()
     await world.approve("owner", "lead")
     state = await world.in_canary()
     await world.clock.sleep(state.due - world.clock.now() - 12)
@@ -116,9 +114,29 @@ async def test_a_raise_that_puts_a_drift_right_may_land_late(make_world: Any, en
     before = len(world.platforms["web"].sent)
     await world.until(lambda s: len(world.platforms["web"].sent) > before)
     world.platforms["web"].delay = 0.0
+    return task
+
+
+async def test_a_raise_that_puts_a_drift_right_may_land_late(make_world: Any, ended: Any) -> None:
+    """100 % waits until it has landed."""
+    world = make_world({"phases.1.for": "40s"})
+    world.metrics.rate = 100_000.0
+    task = await drift_put_right_late(world)
     assert (await ended(task)).ended.outcome == "promoted"
     await world.clock.sleep(60)
     assert world.shares() == [1.0, 1.0]
+
+
+async def test_the_way_back_waits_for_what_puts_a_drift_right(make_world: Any, ended: Any, person: Any) -> None:
+    """An abort meanwhile is not verified before it has landed, and was lowered."""
+    world = make_world({"phases.1.for": "40s"})
+    world.metrics.rate = 100_000.0
+    task = await drift_put_right_late(world)
+    await world.until(lambda s: s.shown and s.tries == 0)
+    await world.says(e.AbortAsked(**person()))
+    assert (await ended(task)).ended.outcome == "rolled_back"
+    await world.clock.sleep(60)
+    assert world.shares() == [0.0, 0.0]
 
 
 async def test_a_raise_that_lands_twice_is_taken_back(world: Any, ended: Any, person: Any) -> None:

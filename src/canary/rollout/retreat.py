@@ -90,9 +90,10 @@ class Retreat:
         return False
 
     def _linger(self) -> float:
-        """A raise of ours or of a former holder may still land: its answer was lost, or the holder was replaced. One
-        that was seen may land once more as long as something on the way may send it again."""
+        """A raise of ours or of a former holder may still land: its answer was lost, it was asked for again, or the
+        holder was replaced. One that was seen may land once more as long as something on the way may send it again."""
         state = self.record.state
         if state.raise_open or state.takeovers:
             return REOBSERVE
-        return max(0.0, self._raised_at + PROVIDER_TIMEOUT - self.clock.monotonic())
+        lands = max([self._raised_at + PROVIDER_TIMEOUT, *self._open.values()])
+        return max(0.0, lands - self.clock.monotonic())
