@@ -41,7 +41,7 @@ test: setup services
 	$(BIN)/python -m pytest -p no:cacheprovider tests/prefect $(patsubst %,--ignore=%,$(LONG) $(DEMOS)) >$$logs/prefect 2>&1 & prefect=$$!; \
 	nice -n 5 $(BIN)/mypy >$$logs/types 2>&1 & types=$$!; \
 	nice -n 5 $(BIN)/python -m pytest -p no:cacheprovider $(DEMOS) >$$logs/demo 2>&1 & demo=$$!; \
-	$(BIN)/python -m pytest -m "not prefect and not demo and not long and not alone"; failed=$$?; \
+	nice -n 5 $(BIN)/python -m pytest -m "not prefect and not demo and not long and not alone"; failed=$$?; \
 	wait $$types || failed=1; wait $$prefect || failed=1; wait $$demo || failed=1; \
 	cat $$logs/types $$logs/prefect $$logs/demo; exit $$failed
 	$(BIN)/python -m pytest $(ALONE)

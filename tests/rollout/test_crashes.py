@@ -13,7 +13,7 @@ import pytest
 from canary.errors import JournalUnavailable
 from canary.guard import Guard
 from canary.rollout import events as e
-from canary.rollout.conducting import pass_preflight, taking
+from canary.rollout.conducting import pass_preflight, refuse, taking
 
 
 @contextlib.asynccontextmanager
@@ -316,3 +316,23 @@ async def test_a_gap_in_the_evidence_is_named(
     assert [gap["until"] - gap["since"] for gap in gaps] == ([] if remembers else [max(steps) - 15.0])
     told = [text for _, text in world.updates.posts if f"of {max(steps) - 15:.0f} s there is no measurement" in text]
     assert len(told) == len(gaps)
+
+
+async def test_nothing_is_refused_once_users_may_be_there(world: Any, another_process: Any) -> None:
+    """The next conductor cannot get its credentials, the journal being away: it fails, and the rollout is not ended by
+    that, but by whoever comes next, with everybody brought back."""
+    task = world.start()
+    await world.in_canary()
+    await world.die(task)
+    await world.clock.sleep(21)
+    another_process("second")
+    away = JournalUnavailable("the journal does not answer")
+    async with taking(world.stores, "r1") as seat:
+        with pytest.raises(JournalUnavailable):
+            await refuse(seat, away)
+    assert (await world.state()).ended is None
+    another_process("guard")
+    async with guarding(world):
+        state = await world.until(lambda s: s.ended is not None, 120)
+    assert state.ended.outcome == "rolled_back"
+    assert world.shares() == [0.0, 0.0]

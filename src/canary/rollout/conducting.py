@@ -135,7 +135,9 @@ async def pass_preflight(seat: Seat, load: Load, opener: Opener) -> Adapters:
     Raises Refused (CredentialError among them), VaultError, ProviderUnavailable: nothing was touched.
     """
     record, vault = seat.record, seat.stores.vault
-    await record.refresh()
+    if not seat.passed_preflight:
+        # An earlier try of this process may have passed, without an answer.
+        await record.refresh()
     if record.state.ended:
         raise Refused(f"rollout {record.state.rollout} has ended meanwhile: {record.state.ended.reason}")
     if seat.passed_preflight:
@@ -170,7 +172,12 @@ async def _passed(record: Record, line: e.PreflightPassed) -> None:
 
 
 async def refuse(seat: Seat, why: CanaryError) -> None:
-    """Preflight said no: the rollout ends with nothing touched, and the service is free."""
+    """Preflight said no: the rollout ends with nothing touched, and the service is free.
+
+    Raises `why` where preflight has passed before: users may be on the candidate, and whoever comes next sees to them.
+    """
+    if seat.passed_preflight and not seat.record.state.ended:
+        raise why
     ended = e.RolloutEnded(outcome="refused", phase="preflight", reason=str(why), verified=True)
     if not seat.record.state.ended:
         await seat.record.tell(ended)
