@@ -44,7 +44,7 @@ class Guard:
         self.opener = opener
         self.listeners = listeners
         self._following = Following(stores.journal)
-        self._alarm = Alarm(stores, opener, routes)
+        self._alarm = Alarm(stores, opener, self._following, routes)
         self._unbegun = Unbegun(stores)
         self._undone = Undone(stores, opener, self._following)
         self._reviver = Reviver(stores, runs) if runs else None

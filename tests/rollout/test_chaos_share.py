@@ -5,30 +5,26 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-Chaos = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def chaos() -> Chaos:
-    """The program, with the code of this checkout."""
-
-    def run(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"} | variables
-        command = [sys.executable, "-m", "bench.chaos", *argv]
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
-
-    return run
+def run(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Python, with the code of this checkout."""
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"} | variables
+    command = [sys.executable, *argv]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_fresh_storms_break_no_promise(chaos: Chaos) -> None:
+def chaos(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The program."""
+    return run("-m", "bench.chaos", *argv, **variables)
+
+
+def test_fresh_storms_break_no_promise() -> None:
     """Seeds that nobody has seen before; a failing one is printed with the shortest run that breaks the promise."""
     done = chaos("sim", "--runs", "100", "--within", "15")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -36,7 +32,7 @@ def test_fresh_storms_break_no_promise(chaos: Chaos) -> None:
 
 
 @pytest.mark.parametrize("seed", [12233, 22268])
-def test_one_seed_is_one_run(chaos: Chaos, seed: int) -> None:
+def test_one_seed_is_one_run(seed: int) -> None:
     """In another process, with other hashes, the same lines at the same times."""
     one, other = (chaos("sim", "--seed", str(seed), "--trace", PYTHONHASHSEED=hashes).stdout for hashes in "12")
     assert one == other
@@ -50,16 +46,7 @@ def test_what_is_remembered_changes_no_run() -> None:
         "traces = lambda: [play(draw(seed), trace=True).trace for seed in range(12230, 12245)]; "
         "remembered = traces(); memo.FAITHFUL = 1; assert remembered == traces()"
     )
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    done = subprocess.run(
-        [sys.executable, "-c", both],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run("-c", both)
     assert done.returncode == 0, done.stderr
 
 
@@ -70,15 +57,6 @@ def test_a_broken_promise_is_an_exit_status() -> None:
         "d._blind = lambda plan, state, now: ''; "
         "sys.exit(main(['sim', '--seed', '1', '--runs', '2000', '--first']))"
     )
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    done = subprocess.run(
-        [sys.executable, "-c", edit],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run("-c", edit)
     assert done.returncode == 1, done.stdout + done.stderr
     assert ": I3" in done.stdout

@@ -291,6 +291,17 @@ async def test_a_guard_that_starts_without_the_journal_pages(world: Any, broken:
     assert not kept.routes
 
 
+async def test_what_could_not_be_kept_is_kept_later(world: Any) -> None:
+    """The disk was full as the rollout began, and has room again."""
+    await killed_in_canary(world)
+    kept = Kept(broken=True)
+    async with remembering(world, kept):
+        await world.clock.sleep(3)
+        kept.broken = False
+        await world.clock.sleep(2)
+        assert list(kept.routes) == ["r1"]
+
+
 async def test_a_silence_is_counted_anew(world: Any) -> None:
     """Two silences of 8 s are none of 16 s; the page of the next one does not wait for the last one's 5 min."""
     await killed_in_canary(world)

@@ -14,8 +14,8 @@ from canary.rollout.adapters import Fields, Opener, open_notifiers
 from canary.rollout.conducting import Stores, stored_plan
 from canary.rollout.desk import Desk
 from canary.rollout.events import Event
+from canary.rollout.following import Following
 from canary.rollout.pager import PAGE_AGAIN_AFTER
-from canary.rollout.people import read_state
 from canary.rollout.record import SILENT_AFTER
 from canary.rollout.silence import Asked, Silence
 
@@ -35,30 +35,31 @@ class Routes(Protocol):
 class Alarm:
     """The guard's own: without a journal it can bring nobody back, so that somebody must know."""
 
-    def __init__(self, stores: Stores, opener: Opener, routes: Routes | None = None) -> None:
+    def __init__(self, stores: Stores, opener: Opener, following: Following, routes: Routes | None) -> None:
         self.stores = stores
         self.opener = opener
+        self.following = following
         self.routes = routes
         self._under_way: dict[str, Mapping[str, Fields]] | None = None
+        self._kept: dict[str, Mapping[str, Fields]] | None = None
         self._silence = Silence(stores.clock)
         self._paged_at = float("-inf")
 
     async def heard(self, locks: Sequence[Lock]) -> None:
         """The journal answered: who would have to be woken is remembered, from preflight on. Raises nothing."""
         self.answered("read")
-        known, rollouts = self._under_way, {lock.rollout for lock in locks}
-        found = {rollout: fields for rollout, fields in (known or {}).items() if rollout in rollouts}
+        known, rollouts = self._under_way or {}, {lock.rollout for lock in locks}
+        found = {rollout: fields for rollout, fields in known.items() if rollout in rollouts}
         for rollout in sorted(rollouts - found.keys()):
             # Nothing is sealed yet, or one journal is broken: no single rollout may end the guard of the others.
             with contextlib.suppress(Exception):
                 found[rollout] = await self._sealed(rollout)
-        if found == known:
-            return
         self._under_way = found
-        if self.routes:
-            # A disk that is full takes nothing: what this process remembers is enough while it lives.
+        if self.routes and found != self._kept:
+            # A disk that is full takes nothing: tried again at the next look, and remembered here meanwhile.
             with contextlib.suppress(Exception):
                 await self.routes.keep(found)
+                self._kept = found
 
     def answered(self, asked: Asked) -> None:
         """The next silence is counted, and paged, anew."""
@@ -86,7 +87,7 @@ class Alarm:
         return self._under_way or {}
 
     async def _sealed(self, rollout: str) -> Mapping[str, Fields]:
-        state = await read_state(self.stores.journal, rollout)
+        state = await self.following.of(rollout)
         plan = parse_plan((await stored_plan(self.stores.journal, state.plan_hash)).body)
         sealed = await self.stores.vault.open(rollout)
         return {ref: sealed[ref] for ref in plan.notify.page}

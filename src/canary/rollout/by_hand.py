@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 
 from canary.errors import BadUsage, LeaseLost, ServiceBusy, VaultError
 from canary.plan.load import parse_plan
-from canary.rollout.adapters import Adapters, Opener, open_adapters
+from canary.rollout.adapters import Adapters, Fields, Opener, open_adapters
 from canary.rollout.conducting import Stores, conducting, stored_plan, taking
 from canary.rollout.effects import lower_all
 from canary.rollout.events import Cause, RollbackAsked
@@ -65,9 +66,9 @@ async def _reopen(stores: Stores, promoted: State, asked: RollbackAsked, opener:
     Raises LeaseLost while somebody else is at it, and ServiceBusy while another rollout has the service.
     """
     # Opened first: what cannot be brought back any more stays promoted.
-    await (await sealed_adapters(stores, promoted, opener)).close()
+    sealed = await _sealed(stores, promoted)
     async with taking(stores, promoted.rollout) as seat:
-        adapters = await sealed_adapters(stores, promoted, opener)
+        adapters = open_adapters(seat.plan, sealed, opener)
         async with conducting(seat, adapters) as conductor:
             await enter(stores.journal, stores.clock, promoted.rollout, asked)
             await conductor.record.refresh()
@@ -133,8 +134,13 @@ async def _lower(stores: Stores, state: State, opener: Opener) -> None:
 async def sealed_adapters(stores: Stores, state: State, opener: Opener) -> Adapters:
     """From the vault. Raises VaultError, saying what to do when the credentials are gone."""
     plan = parse_plan((await stored_plan(stores.journal, state.plan_hash)).body)
+    return open_adapters(plan, await _sealed(stores, state), opener)
+
+
+async def _sealed(stores: Stores, state: State) -> Mapping[str, Fields]:
+    """Raises VaultError, and BadUsage when the credentials of a promoted rollout were dropped."""
     try:
-        return open_adapters(plan, await stores.vault.open(state.rollout), opener)
+        return await stores.vault.open(state.rollout)
     except VaultError as error:
         if state.ended and state.ended.outcome == "promoted":
             raise BadUsage(
