@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,33 +56,39 @@ def added(flow: Flow, found: Block, measured: int = 4) -> Flow:
     return flow.add(found.increments["http"], found.share, Sent(settled=10.0, pending=2.0), measured)
 
 
-BEFORE = Flow(weighed=100.0, done=90.0, silent=7.0, seen_sent=3.0, seen_at=2)
+BEFORE = Flow(100.0, 90.0, silent=7.0, waiting=1.0, settled=8.0, sampled_at=3, seen_sent=3.0, seen_at=2)
 
 
 def test_the_share_of_users_tells_what_was_due() -> None:
     """27 of the baseline's nine tenths let expect 3 of the canary's one tenth; 2 came, and so silence is over."""
-    found = added(BEFORE, block(canary=2.0))
-    assert found == Flow(about(103.0), 92.0, 0.0, seen_sent=12.0, seen_at=4)
+    assert added(BEFORE, block(canary=2.0)) == Flow(about(104.0), 92.0, 0.0, 0.0, 10.0, 4, seen_sent=12.0, seen_at=4)
 
 
-@pytest.mark.parametrize("canary", [0.0, None])
-def test_what_was_due_and_did_not_come_is_silence(canary: float | None) -> None:
-    """Absent or zero: what was last seen stays what it was."""
-    found = added(BEFORE, block(canary=canary))
-    assert found == Flow(about(103.0), 90.0, about(10.0), seen_sent=3.0, seen_at=2)
+def test_what_was_due_and_did_not_come_is_silence() -> None:
+    """It was scraped, and nothing had come: what was last seen stays what it was."""
+    found = added(BEFORE, block(canary=0.0))
+    assert found == Flow(about(104.0), 90.0, about(11.0), 0.0, 10.0, 4, seen_sent=3.0, seen_at=2)
+
+
+def test_what_is_due_waits_for_the_canarys_own_scrape() -> None:
+    """Only the baseline was scraped. Who has waited too long counts as scraped, with nothing done."""
+    found = added(BEFORE, block(canary=None))
+    assert found == replace(BEFORE, waiting=about(4.0))
+    overdue = found.at_once(Sent(settled=20.0, pending=5.0), 9)
+    assert overdue == Flow(about(104.0), 90.0, about(11.0), 0.0, 20.0, 9, seen_sent=3.0, seen_at=2)
 
 
 @pytest.mark.parametrize("share", [None, 0.0, 1.0])
 def test_where_nothing_was_due_only_completions_count(share: float | None) -> None:
     """No share, or nobody or everybody on the canary: neither side of the sum grows, but it was seen alive."""
-    assert added(BEFORE, block(canary=2.0, share=share)) == Flow(100.0, 90.0, 0.0, seen_sent=12.0, seen_at=4)
-    assert added(BEFORE, block(canary=0.0, share=share)) == BEFORE
+    assert added(BEFORE, block(canary=2.0, share=share)) == Flow(101.0, 90.0, 0.0, 0.0, 10.0, 4, 12.0, 4)
+    assert added(BEFORE, block(canary=0.0, share=share)) == Flow(101.0, 90.0, 8.0, 0.0, 10.0, 4, 3.0, 2)
 
 
 def test_without_a_baseline_nothing_is_due() -> None:
-    """Its traffic is the measure of the canary's."""
+    """It is scraped in a block of its own; what the canary completed counts all the same."""
     alone = block(increments={"http": {"canary": Increment(2.0)}})
-    assert added(BEFORE, alone) == Flow(100.0, 90.0, 0.0, seen_sent=12.0, seen_at=4)
+    assert added(BEFORE, alone) == Flow(101.0, 92.0, 0.0, 0.0, 10.0, 4, 12.0, 4)
 
 
 def test_a_canary_that_completes_a_little_is_not_silent() -> None:
@@ -91,7 +98,7 @@ def test_a_canary_that_completes_a_little_is_not_silent() -> None:
 
 def test_a_flow_begins_with_nothing() -> None:
     """So does what was sent."""
-    assert Flow() == Flow(0.0, 0.0, 0.0, 0.0, 0)
+    assert Flow() == Flow(0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0)
     assert Sent() == Sent(0.0, 0.0, 0)
 
 
@@ -105,7 +112,7 @@ def test_a_block_adds_to_everything_once() -> None:
     assert evidence.tally("http", "canary") == Increment(7.0, 2.0)
     assert evidence.tally("http", "baseline") == Increment(54.0)
     assert evidence.sent == Sent(settled=9.0, pending=6.0, blocks=3)
-    assert evidence.flows == {"http": Flow(about(6.0), 7.0, 0.0, seen_sent=15.0, seen_at=2)}
+    assert evidence.flows == {"http": Flow(about(6.0), 7.0, 0.0, 0.0, 9.0, 2, seen_sent=15.0, seen_at=2)}
     assert (evidence.blocks, evidence.measured, evidence.last_at) == (3, 2, 45.0)
     assert evidence.trail == (first, blind, last)
     assert evidence.before == ()

@@ -9,6 +9,8 @@ from functools import reduce
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canary.judge.evidence import Block, Evidence
 from canary.judge.starvation import starvation
@@ -58,13 +60,14 @@ def test_a_hung_canary_fails_after_three_blocks_and_thirty_requests() -> None:
 @pytest.mark.parametrize("done", [None, 0.0])
 def test_a_canary_that_is_not_even_in_the_metrics_fails_as_well(done: float | None) -> None:
     """A crashed pod takes its counters with it."""
-    assert sent(*[(20, done)] * 5).outcome is FAIL
+    assert sent(*[(20, done)] * 6).outcome is FAIL
 
 
 def test_a_measure_that_never_appeared_is_silence_too() -> None:
     """Neither arm matches, and the target says that it sends requests."""
-    blocks = [Block(15.0 * k, {}, 1, 0.1, {"canary": 20.0}) for k in range(5)]
+    blocks = [Block(15.0 * k, {}, 1, 0.1, {"canary": 20.0}) for k in range(6)]
     assert judged(*blocks).outcome is FAIL
+    assert judged(*blocks[:5]).outcome is NO_DATA
 
 
 def test_less_than_half_of_a_hundred_fails() -> None:
@@ -84,6 +87,34 @@ def test_a_canary_that_hangs_late_fails() -> None:
 def test_a_canary_whose_users_left_is_not_silent() -> None:
     """Nothing is sent to it, so nothing is due; what it completed last does not count against it."""
     assert sent((300, 300), (0, 0), (0, 0), (0, 0), (0, 0)).outcome is PASS
+
+
+def scraped(length: int, every: int, canary: int, baseline: int, counted: bool) -> Verdict:
+    """The worst verdict of a healthy canary at 20 requests a block, each arm scraped once in `every` blocks."""
+    verdict, evidence, sampled = judged(), Evidence(), dict.fromkeys(("canary", "baseline"), 0)
+    for at in range(length):
+        arms: dict[Arm, Increment] = {}
+        for arm, first, rate in (("canary", canary, 20), ("baseline", baseline, 180)):
+            if at % every == first % every:
+                arms[arm] = Increment(float(rate * (at - sampled[arm])))  # type: ignore[index]
+                sampled[arm] = at
+        routed: dict[Arm, float] | None = {"canary": 20.0} if counted else None
+        evidence = evidence.add(Block(15.0 * at, {"http": arms}, 1, 0.1, routed))
+        verdict = max(verdict, starvation(evidence, "http"), key=lambda v: v.outcome is FAIL)
+    return verdict if verdict.outcome is FAIL else starvation(evidence, "http")
+
+
+@given(st.integers(1, 5), st.integers(0, 4), st.integers(0, 4), st.booleans())
+def test_arms_that_are_scraped_in_turn_starve_nobody(every: int, canary: int, baseline: int, counted: bool) -> None:
+    """Once a minute and more seldom is usual: what is not scraped yet is not missing."""
+    assert scraped(1000, every, canary, baseline, counted).outcome is PASS
+
+
+def test_a_canary_that_is_scraped_no_more_is_silent_in_the_end() -> None:
+    """Six blocks after its last sample, all that was sent since is due."""
+    good = [block(at, 30, 30) for at in range(20)]
+    assert judged(*good, *[block(at, None, 30) for at in range(20, 25)]).outcome is PASS
+    assert judged(*good, *[block(at, None, 30) for at in range(20, 26)]).outcome is FAIL
 
 
 def test_broken_telemetry_starves_nobody() -> None:

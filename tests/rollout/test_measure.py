@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from canary.errors import MeasurementFailed
 from canary.judge.evidence import Block, Evidence
 from canary.plan.load import parse_plan
-from canary.ports import Increment, Scrape
+from canary.ports import Increment, Scrape, Verification
 from canary.rollout import events as e
 from canary.rollout.folding import fold
 from canary.rollout.measure import Meter
@@ -52,6 +53,23 @@ def metrics() -> FakeMetrics:
 def meter(clock: FakeClock, metrics: FakeMetrics, make_world: Any) -> Meter:
     plan = parse_plan(json.dumps(make_world(WATCHING).document))
     return Meter(clock, metrics, plan, plan.arms.resolve("2.0.0", "1.0.0"))
+
+
+async def test_a_late_tick_counts_what_was_sent_in_all_of_its_blocks(
+    meter: Meter, metrics: FakeMetrics, clock: FakeClock
+) -> None:
+    """Three slots were read at once: the last holds what was sent in them, and the others are not uncounted."""
+    began, looked = clock.now(), Verification("yes", 0.1, "", {"canary": 5.0, "baseline": 50.0})
+    metrics.scrapes += [Scrape(began + second, {"errors": REQUESTS}) for second in (5, 20, 35, 50)]
+    await clock.sleep(16)
+    (first,) = await meter.blocks(meter.plan.phases[1], State("r", phase_since=began), {"web": looked})
+    assert first.routed is None
+    await clock.sleep(45)
+    later = replace(looked, routed={"canary": 35.0, "baseline": 320.0})
+    blocks = await meter.blocks(meter.plan.phases[1], State("r", phase_since=first.at), {"web": later})
+    assert [block.routed for block in blocks] == [{"canary": 0.0, "baseline": 0.0}] * 2 + [
+        {"canary": 30.0, "baseline": 270.0}
+    ]
 
 
 async def test_a_block_brings_what_is_watched_beside_what_is_judged(

@@ -32,6 +32,20 @@ async def test_a_silent_target_delays_the_lowering_of_no_other() -> None:
     assert len([sent for sent in refusing.sent if sent.share == 0 and sent.at - begun < 2.0]) == 2
 
 
+async def test_a_raise_that_the_journal_interrupts_is_looked_at(world: Any, ended: Any) -> None:
+    """It goes away while the first target takes its time: what that one shows is told before both are raised again."""
+    world.platforms["api"].delay = 1.0
+    task = world.start()
+    await world.approve("owner", "lead")
+    await world.until(lambda s: s.asked == 0.1)
+    world.journal.away = True
+    await world.clock.sleep(2.0)
+    world.journal.away = False
+    assert (await ended(task)).ended.outcome == "promoted"
+    raised = [line.type for line in await world.lines() if line.data.get("share") == 0.1]
+    assert raised == ["exposure_intended", "exposure_observed"] * 2
+
+
 async def test_an_abort_that_another_line_folds_is_not_put_off(world: Any, ended: Any, person: Any) -> None:
     """It stands right before a sample of the soak: users are off within 2 s, not at the end of the block."""
     world.overtaken("sampled", e.AbortAsked(**person()))

@@ -34,27 +34,44 @@ class Sent:
 class Flow:
     """How steadily the canary completes what one measure counts, for the starvation guard.
 
-    weighed:   what the canary should have completed if the observed share were all there is to know:
-               baseline × share/(1 − share), over the blocks where both are known.
-    done:      what it completed in the same blocks.
-    silent:    the part of `weighed` since the last block in which the canary completed anything.
-    seen_sent: requests sent to the canary (settled or pending) by the end of that block.
-    seen_at:   measured blocks by the end of that block.
+    The arms are scraped at different times, each perhaps once a minute: what is due is compared with what was
+    completed at the canary's own samples, and waits in between.
+
+    weighed:    what the canary should have completed by its last sample if the observed share were all there is to
+                know: baseline × share/(1 − share), over the blocks whose share is known.
+    done:       what it completed in blocks whose share is known.
+    silent:     the part of `weighed` since the last block in which the canary completed anything.
+    waiting:    what more was due since its last sample.
+    settled:    what had been sent, and had time, by its last sample.
+    sampled_at: measured blocks by the end of the block with its last sample.
+    seen_sent:  requests sent to the canary (settled or pending) by the end of the last block in which it completed any.
+    seen_at:    measured blocks by the end of that block.
     """
 
     weighed: float = 0.0
     done: float = 0.0
     silent: float = 0.0
+    waiting: float = 0.0
+    settled: float = 0.0
+    sampled_at: int = 0
     seen_sent: float = 0.0
     seen_at: int = 0
 
     def add(self, by_arm: Mapping[Arm, Increment], share: float | None, sent: Sent, measured: int) -> Flow:
         """With one block's increments of the measure; `sent` and `measured` include the block."""
-        completed = by_arm.get("canary", NONE).total
         flow = self
-        if share is not None and 0 < share < 1 and "baseline" in by_arm:
-            due = by_arm["baseline"].total * share / (1 - share)
-            flow = Flow(self.weighed + due, self.done + completed, self.silent + due, self.seen_sent, self.seen_at)
-        if not completed:
-            return flow
-        return replace(flow, silent=0.0, seen_sent=sent.settled + sent.pending, seen_at=measured)
+        if share is not None and 0 < share < 1:
+            due = by_arm.get("baseline", NONE).total * share / (1 - share)
+            flow = replace(flow, waiting=flow.waiting + due, done=flow.done + by_arm.get("canary", NONE).total)
+        return flow._sampled(by_arm["canary"].total, sent, measured) if "canary" in by_arm else flow
+
+    def at_once(self, sent: Sent, measured: int) -> Flow:
+        """As if the canary had been sampled now and had completed nothing: it has not been seen for too long."""
+        return self._sampled(0.0, sent, measured)
+
+    def _sampled(self, completed: float, sent: Sent, measured: int) -> Flow:
+        weighed, silent = self.weighed + self.waiting, self.silent + self.waiting
+        settled, everything = sent.settled, sent.settled + sent.pending
+        if completed:
+            return Flow(weighed, self.done, 0.0, 0.0, settled, measured, everything, measured)
+        return Flow(weighed, self.done, silent, 0.0, settled, measured, self.seen_sent, self.seen_at)

@@ -15,6 +15,9 @@ What was due comes from one of two sources:
   far higher (bench/starvation.py measures both), and below them the guard says that it cannot tell, which
   promotes nothing.
 
+Either is compared at the canary's own scrapes: a canary that is scraped once a minute is not silent in between. Only
+one that was not scraped for AWAY blocks counts as if it had been, and had completed nothing.
+
 With neither (no share seen, or everybody on the canary) the guard only asks that anything completes.
 """
 
@@ -31,6 +34,9 @@ from canary.judge.words import count
 RULE = "starvation"
 SCRAPES = 3
 """Measured blocks before which the guard does not fail."""
+AWAY = 6
+"""Measured blocks without a sample of the canary after which it counts as silent: one and a half of Prometheus's
+default scrape interval of a minute."""
 
 
 class Floors(NamedTuple):
@@ -75,13 +81,14 @@ class Demand(NamedTuple):
 
 def demand(evidence: Evidence, traffic: str) -> tuple[Demand, Floors]:
     """What the guard judges, from the better source, and that source's floors."""
-    flow, sent = evidence.flows.get(traffic, Flow()), evidence.sent
-    quiet = evidence.measured - flow.seen_at
+    flow, sent, measured = evidence.flows.get(traffic, Flow()), evidence.sent, evidence.measured
+    if measured - flow.sampled_at >= AWAY:
+        flow = flow.at_once(sent, measured)
+    quiet = measured - flow.seen_at
     if sent.blocks and 2 * sent.blocks >= evidence.blocks:
         done = (evidence.tally(traffic, "canary") or NONE).total
-        silent = max(sent.settled - flow.seen_sent, 0.0)
-        return Demand(sent.settled, done, silent, evidence.measured, quiet), ROUTED
-    return Demand(flow.weighed, flow.done, flow.silent, evidence.measured, quiet), WEIGHT
+        return Demand(flow.settled, done, max(flow.settled - flow.seen_sent, 0.0), measured, quiet), ROUTED
+    return Demand(flow.weighed, flow.done, flow.silent, measured, quiet), WEIGHT
 
 
 def starvation(evidence: Evidence, traffic: str) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from canary.errors import CredentialError, ProviderError
+from canary.errors import CredentialError, JournalUnavailable, ProviderError
 from canary.ports import Clock, Release, Target, Verification
 from canary.rollout.events import Identities, Shown
 from canary.rollout.waiting import PROVIDER_TIMEOUT, within
@@ -62,10 +62,18 @@ async def raise_all(
 ) -> dict[str, Verification]:
     """In the plan's order, what others call first; stops at the first target that did not take it.
 
-    `may_send` is asked as the last statement before each send and raises when this process must not any more.
+    `may_send` is asked as the last statement before each send and raises when this process must not any more. Where
+    only the journal did not answer it, what was sent by then is looked at; JournalUnavailable when that is nothing.
     """
+    sent = False
     for name, identities in releases.items():
-        await may_send()
+        try:
+            await may_send()
+        except JournalUnavailable:
+            if sent:
+                break
+            raise
+        sent = True
         if await send(clock, targets[name], identities, share, epoch):
             break
     return await look_at_all(clock, targets, releases, share)

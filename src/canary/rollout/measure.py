@@ -94,7 +94,7 @@ class Meter:
         last, routed = self.slots.of(newest), self._routed_since(looked)
         share, of_slot = observed_share(looked), groupby(scrapes, key=lambda scrape: self.slots.of(scrape.at))
         return [
-            Block.of(self.slots.end(slot), [*group], share, routed if slot == last else None, judged)
+            Block.of(self.slots.end(slot), [*group], share, routed if slot == last else _earlier(routed), judged)
             for slot, group in of_slot
             if slot <= last
         ]
@@ -142,6 +142,11 @@ class Meter:
         if before is None:
             return None
         return {arm: value - before[arm] if value >= before[arm] else value for arm, value in now.items()}
+
+
+def _earlier(routed: Routed | None) -> Routed | None:
+    """What the earlier slots of one tick say: the tick counted them, and the last one holds it all."""
+    return None if routed is None else dict.fromkeys(routed, 0.0)
 
 
 def total_routed(looked: Mapping[str, Verification]) -> Routed | None:
