@@ -136,7 +136,11 @@ BREAKS = (
         "        return None",
     ),
     Break(
-        "I6", "a FAIL waits for the journal", "rollout/retreat.py", "JOURNAL_FIRST, journaled)", "3600.0, journaled)"
+        "I6",
+        "a FAIL waits for the journal",
+        "rollout/retreat.py",
+        "JOURNAL_FIRST, journaled)\n        looked",
+        "3600.0, journaled)\n        looked",
     ),
     Break("I6", "what is read of a full journal counts as its answer", "rollout/silence.py", "max((", "min(("),
     Break("I6", "a silent journal is waited for", "rollout/record.py", "SILENT_AFTER = 10.0", "SILENT_AFTER = 1e9"),

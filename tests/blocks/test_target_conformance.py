@@ -11,6 +11,7 @@ from canary.blocks.registry import open_block
 from canary.plan.kinds import KINDS, Kind
 from canary.ports import Clock, Release, Target
 from canary.testing.fakes import FakeClock, FakePlatform, FakeTarget
+from canary.testing.flags import FakeFlags, FakeFlagTarget
 from canary.testing.target import TargetConformance
 
 
@@ -47,6 +48,33 @@ class TestFakeBoolean(TargetConformance):
     def stage(self) -> FakeStage:
         platform = FakePlatform(FakeClock(), "1.0", share_type="boolean")
         return FakeStage(KINDS["flags"], platform, Release("1.1", "1.0"))
+
+
+@dataclass
+class FlagStage:
+    """Flags in memory as a stage."""
+
+    kind: Kind
+    flags: FakeFlags
+    release: Release
+
+    def open(self) -> Target:
+        return FakeFlagTarget(self.flags)
+
+    async def candidate_dies(self) -> None:
+        """Flags have nothing that runs."""
+
+    async def platform_goes(self) -> None:
+        self.flags.unreachable = True
+
+
+class TestFakeFlags(TargetConformance):
+    """The fake that keeps a document of flags."""
+
+    @pytest.fixture
+    def stage(self) -> FlagStage:
+        flags = FakeFlags(FakeClock(), {"new": False, "old": True})
+        return FlagStage(KINDS["flags"], flags, Release('{"new":true}', '{"new":false,"old":true}'))
 
 
 @dataclass

@@ -38,6 +38,7 @@ ENDS: dict[str, tuple[str, tuple[str, ...], float, int, int]] = {
     "judged-before-proofs": ("promoted in full", ALL, 0.0, 15, 2),
     "read-otherwise-after-a-restart": ("promoted in full", ALL, 0.0, 120, 0),
     "rejected": ("rolled_back in canary", CANARY, 0.0, 0, 0),
+    "without-a-feature": ("promoted in full", ALL, 18.0, 12, 0),
     "watched-before-alerts": ("promoted in full", ALL, 0.0, 15, 3),
 }
 

@@ -214,8 +214,8 @@ class World:
         assert fields == {"token": SECRET}, "an adapter is opened from what was sealed and read back"
         found = {"scraper/shop": self.metrics, "terminal/all": self.updates, "terminal/oncall": self.oncall}
         found["grafana/shop"] = self.boards
-        for name, spec in self.document["targets"].items():
-            found[spec["use"]] = FakeTarget(self.platforms[name])
+        for name, platform in self.platforms.items():
+            found[self.document["targets"][name]["use"]] = FakeTarget(platform)
         return found[ref]
 
     async def load(self, ref: str) -> Mapping[str, Any]:

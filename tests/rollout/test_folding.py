@@ -14,7 +14,7 @@ from canary.ports import Increment
 from canary.rollout import events as e
 from canary.rollout.fired import FiredAlert
 from canary.rollout.folding import apply
-from canary.rollout.halts import Approval, Asked, Hold, Rollback, Stop
+from canary.rollout.halts import Approval, Asked, FeatureOff, Hold, Rollback, Stop
 from canary.rollout.looks import Looks
 from canary.rollout.state import State
 
@@ -24,6 +24,7 @@ OLGA = {"by": "Olga", "how": "a test", "reason": "because"}
 ENDED = e.RolloutEnded(outcome="promoted", phase="full", reason="passed", verified=True)
 ALERT = FiredAlert(severity="warning", rule="errors < 1%", reason="it is 2 %")
 NEVER = State("r1")
+OFF = FeatureOff("search", "SEARCH", "flags", "bad", "errors on search", 0.1, 8.5, 8.7)
 
 
 def block(at: float, bad: float = 3.0) -> Block:
@@ -80,6 +81,9 @@ MIDST = State(
     extend_asked=60.0,
     hold=Hold(9.0, 10.0, "old"),
     override=e.PromoteAsked(**OLGA),
+    feature_asked=e.FeatureOffAsked(feature="queue", **OLGA),
+    feature_off=OFF,
+    features_off=("search",),
     stop=Stop("Nora", "old", "rollback"),
     rollback=Rollback("guard", "old", 11.0),
     ended=ENDED,
@@ -328,6 +332,22 @@ CASES: list[tuple[e.Event, Mapping[str, Any], Mapping[str, Any]]] = [
         {},
         {"override": e.PromoteAsked(**{**OLGA, "by": "Lars"})},
     ),
+    (
+        e.FeatureOffIntended(feature="new", flag="NEW", target="old", candidate="3", why="bad", measure="m", rate=0.2),
+        {"shown": True},
+        {
+            "release": {"old": e.Identities(candidate="3", stable="1")},
+            "feature_off": FeatureOff("new", "NEW", "old", "bad", "m", 0.2, AT),
+            "features_off": ("search", "new"),
+            "shown": False,
+            "soaking": "",
+            "extended": False,
+            **dict.fromkeys(("feature_asked", "verdict", "hold", "override")),
+        },
+    ),
+    (e.FeatureRecovered(feature="search", detail=""), {}, {"feature_off": replace(OFF, recovered=True)}),
+    (e.FeatureOffAsked(feature="search", **OLGA), {}, {}),
+    (e.FeatureOffAsked(feature="new", **OLGA), {}, {"feature_asked": e.FeatureOffAsked(feature="new", **OLGA)}),
     (e.ExtendAsked(seconds=90.0, **OLGA), {}, {"extend_asked": 90.0}),
     (e.PageAcknowledged(**OLGA), {}, {"acknowledged_at": AT}),
     (e.RollbackStarted(cause="fail", reason="bad"), {}, {"hold": None}),

@@ -11,6 +11,7 @@ from canary.errors import JournalError
 from canary.ports import Entry
 from canary.rollout import events as e
 from canary.rollout.folding import apply, fold
+from canary.rollout.halts import FeatureOff
 from canary.rollout.state import State
 
 AT = 1000.0
@@ -20,17 +21,27 @@ NEVER = State("r1")
 CANARY = State("r1", seq=7, phase="canary", asked=0.1, raise_open=True, soak_since=900.0, canary_seconds=5.0)
 
 
-@pytest.mark.parametrize(
-    ("share", "tries", "open_"), [(0.1, 0, False), (0.1, 1, False), (0.1, 2, True), (0.0, 1, True)]
-)
+@pytest.mark.parametrize(("share", "tries", "open_"), [(0.1, 0, True), (0.1, 1, False), (0.1, 2, True), (0.0, 1, True)])
 def test_only_a_raise_seen_at_its_first_try_is_over(share: float, tries: int, open_: bool) -> None:
-    """An earlier try of it may still land, and so may any when an observed 0 says nothing about it."""
+    """An earlier try of it may still land, and so may any when an observed 0 says nothing about it, or nothing was
+    asked for in between."""
     found = apply(e.ExposureObserved(share=share, targets={"web": YES}), replace(CANARY, tries=tries), AT)
     assert (found.raise_open, found.tries) == (open_, 0)
     never = apply(
         e.ExposureObserved(share=share, targets={"web": YES}), replace(CANARY, tries=tries, raise_open=False), AT
     )
     assert not never.raise_open
+
+
+@pytest.mark.parametrize(("answer", "seen_at"), [(YES, AT), (e.Shown(answer="no", observed=0.1, detail=""), None)])
+def test_a_feature_is_off_when_every_target_shows_it(answer: e.Shown, seen_at: float | None) -> None:
+    """From the first look that shows it; later ones move nothing."""
+    off = FeatureOff("queue", "QUEUE", "flags", "bad", "", 0.0, 900.0)
+    found = apply(e.ExposureObserved(share=0.1, targets={"web": answer}), replace(CANARY, feature_off=off), AT)
+    assert found.feature_off == replace(off, seen_at=seen_at)
+    assert apply(e.ExposureObserved(share=0.1, targets={"web": YES}), found, 2000.0).feature_off == replace(
+        off, seen_at=seen_at or 2000.0
+    )
 
 
 @pytest.mark.parametrize(

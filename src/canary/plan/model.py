@@ -31,7 +31,7 @@ from canary.plan.rules import (
     WorseThanBaseline,
     narrowing,
 )
-from canary.plan.signals import Arms, Feature, Signal, Strict, narrow
+from canary.plan.signals import Arms, Feature, Signal, Strict, can_narrow, narrow
 from canary.plan.units import FILES, Boards, Label, Line, Name, Ref, Risk, Seconds, SlackUser
 from canary.plan.visits import UiCheck
 from canary.plan.watching import Alerts, KeyMetric, Kpi, Source
@@ -185,9 +185,23 @@ class Plan(Strict):
         return {measure: self._signal(measure) for measure in dict.fromkeys((*self.judged(phase), *self.watched()))}
 
     def judged(self, phase: Phase) -> tuple[str, ...]:
-        """Measure ids of the phase's rules and of the plan's `traffic`, each once."""
+        """Measure ids of the phase's rules and of the plan's `traffic`, and what tells which feature a bad event came
+        from; each once."""
         rules = (rule.measure for rule in (*phase.criteria, *phase.triggers))
-        return tuple(dict.fromkeys((self.traffic, *rules)))
+        return tuple(dict.fromkeys((self.traffic, *rules, *self._attributing(phase))))
+
+    def _attributing(self, phase: Phase) -> list[str]:
+        """Each counted signal of the phase's rules, for each feature that can be switched off by itself."""
+        signals = {rule.signal: self.signals[rule.signal] for rule in (*phase.criteria, *phase.triggers)}
+        counted = {name: signal for name, signal in signals.items() if signal.is_a == "rate" and phase.exposure}
+        alone = {name: feature for name, feature in self.features.items() if self.switch_of(name)}
+        pairs = ((signal, feature) for signal in counted for feature in alone)
+        return [f"{signal} on {one}" for signal, one in pairs if can_narrow(counted[signal], alone[one])]
+
+    def switch_of(self, feature: str) -> str | None:
+        """The target whose flags switch this feature off by itself, at any exposure; None where none does."""
+        flag = self.features[feature].flag
+        return next((name for name, spec in self.targets.items() if flag and spec.set.get(flag)), None)
 
     def watched(self) -> tuple[str, ...]:
         """Measure ids of key metrics, alerts, KPIs and the audit's figures, each once; some may be judged, too."""

@@ -99,6 +99,12 @@ class Arms(Strict):
         return Arms(canary=filled(self.canary), baseline=filled(self.baseline))
 
 
+def can_narrow(signal: Signal, feature: Feature) -> bool:
+    """Whether `narrow` can."""
+    label, shown = (signal.endpoint, feature.endpoints) if signal.endpoint else (signal.component, feature.components)
+    return bool(label and shown and label not in signal.where)
+
+
 def narrow(signal: Signal, features: Sequence[Feature]) -> Signal:
     """The signal for these features alone: by endpoint if it names endpoints, else by UI component.
 

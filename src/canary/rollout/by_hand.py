@@ -10,7 +10,7 @@ from canary.plan.load import parse_plan
 from canary.rollout.adapters import Adapters, Fields, Opener, open_adapters
 from canary.rollout.conducting import Stores, conducting, stored_plan, taking
 from canary.rollout.effects import lower_all
-from canary.rollout.events import Cause, RollbackAsked
+from canary.rollout.events import Cause, FeatureOffAsked, RollbackAsked
 from canary.rollout.lease import LEASE
 from canary.rollout.people import enter, read_state, readable
 from canary.rollout.record import Listener
@@ -148,3 +148,22 @@ async def _sealed(stores: Stores, state: State) -> Mapping[str, Fields]:
                 "roll the former version out with: canary start PLAN --version VERSION",
             ) from error
         raise
+
+
+async def switch_off(stores: Stores, rollout: str, asked: FeatureOffAsked) -> State:
+    """Ask the conductor to switch one feature off; the state after the request.
+
+    Raises UnknownRollout, and BadUsage when that feature cannot be switched off by itself, or not now.
+    """
+    state = await read_state(stores.journal, rollout)
+    plan = parse_plan((await stored_plan(stores.journal, state.plan_hash)).body)
+    if asked.feature not in plan.features:
+        raise BadUsage(f"the plan has no feature {asked.feature!r}", f"it has: {', '.join(plan.features) or 'none'}")
+    if plan.switch_of(asked.feature) is None:
+        raise BadUsage(
+            f"no target of the plan switches {asked.feature} by itself: its flag is in no target's set",
+            f"bring everything back: canary rollback {rollout} --reason '…'",
+        )
+    if asked.feature in state.features_off:
+        raise BadUsage(f"{asked.feature} is switched off already", f"see: canary status {rollout}")
+    return await enter(stores.journal, stores.clock, rollout, asked)

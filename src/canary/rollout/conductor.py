@@ -20,6 +20,7 @@ from canary.rollout.checks import Checks
 from canary.rollout.closing import Closing
 from canary.rollout.desk import Desk
 from canary.rollout.effects import raise_all, shown
+from canary.rollout.features import switched_off
 from canary.rollout.judging import JudgeOf, judge_of
 from canary.rollout.lease import Lease
 from canary.rollout.pager import Pager
@@ -145,6 +146,12 @@ class Conductor:
                 await self.record.decide(e.PhaseExtended(phase=self.state.phase, due=due, reason=reason))
             case d.StartHold(until, reason):
                 await self.record.decide(e.HoldStarted(phase=self.state.phase, until=until, reason=reason))
+            case d.ChooseFeature(feature, why):
+                await self.retreat.leave_out(switched_off(self.plan, self.state, feature, why))
+            case d.SwitchOff():
+                await self._switch_off()
+            case d.HoldWithout():
+                await self._hold_without(action)
             case d.PassPhase(phase, reason, by):
                 await self.record.decide(e.PhasePassed(phase=phase, reason=reason, overridden_by=by))
             case d.RollBack(cause, reason):
@@ -268,6 +275,20 @@ class Conductor:
         )
         self.retreat.raised(share, again)
         return await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))
+
+    async def _switch_off(self) -> None:
+        off = self.state.feature_off
+        assert off is not None
+        await self.retreat.leave_out_again(off.target, off.flag)
+        if not self.state.shown:
+            await pause(self.clock, RAISE_AGAIN_AFTER, self.news)
+
+    async def _hold_without(self, action: d.HoldWithout) -> None:
+        reason = f"{action.feature} was switched off, and that was enough: {action.detail}"
+        await self.record.decide(
+            e.FeatureRecovered(feature=action.feature, detail=action.detail),
+            e.HoldStarted(phase=self.state.phase, until=action.until, reason=reason),
+        )
 
     async def _wait_for_users(self, seconds: float) -> None:
         """Those who are on the candidate meanwhile are looked after."""

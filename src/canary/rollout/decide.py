@@ -12,12 +12,17 @@ from canary.judge.verdict import Outcome
 from canary.plan.kinds import KINDS, kind_of
 from canary.plan.model import Phase, Plan, Step
 from canary.rollout.events import Cause
+from canary.rollout.features import recovered
+from canary.rollout.halts import FeatureOff
 from canary.rollout.measure import stale_after
 from canary.rollout.state import State
 
 RAISE_TRIES = 3
 LOOK_EVERY = 300.0
 """Seconds of plan time between two rounds of checks in staging."""
+SETTLES = 10.0
+"""Seconds after a feature was seen off until what is measured is evidence: every reader of a flag has it by then, and
+requests that began before have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,28 @@ class StartHold:
 
 
 @dataclass(frozen=True, slots=True)
+class ChooseFeature:
+    """A person wants this feature off, and nothing else."""
+
+    feature: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchOff:
+    """The feature's target does not show it off yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldWithout:
+    """The candidate has recovered without the feature: it stays where it is until a person decides."""
+
+    feature: str
+    detail: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class PassPhase:
     phase: str
     reason: str
@@ -147,6 +174,9 @@ Action = (
     | WaitUntil
     | Extend
     | StartHold
+    | ChooseFeature
+    | SwitchOff
+    | HoldWithout
     | PassPhase
     | RollBack
     | FinishRollback
@@ -200,13 +230,28 @@ def _approval(plan: Plan, phase: Phase, state: State, now: float) -> Action | No
 def _in_phase(plan: Plan, phase: Phase, state: State, now: float) -> Action:
     if phase.exposure == 0:
         return _staging(plan, phase, state, now)
+    if (off := state.recovering) and (action := _recovering(plan, off, state, now)):
+        return action
     if state.asked != phase.exposure or not state.shown:
         return _ask_for(plan, phase.exposure, state, now)
+    asked = state.feature_asked
+    if asked and asked.feature in plan.features and plan.switch_of(asked.feature):
+        return ChooseFeature(asked.feature, f"{asked.by}: {asked.reason}")
     if phase.duration is None:
         return PassPhase(phase.name, f"every target shows {phase.exposure:.0%}")
     if state.soaking != phase.name:
         return StartSoak(phase.name, now + plan.seconds(phase.duration))
     return _soak(plan, phase, state, now)
+
+
+def _recovering(plan: Plan, off: FeatureOff, state: State, now: float) -> Action | None:
+    """None once it can be measured what switching the feature off has brought."""
+    if now >= off.at + plan.rollback.within:
+        unshown = f"nothing has shown within {plan.rollback.within:.0f} s that this helped"
+        return RollBack("fail", f"{off.feature} was switched off, and {unshown}: {off.why}")
+    if not state.shown or off.seen_at is None:
+        return SwitchOff()
+    return WaitUntil(off.seen_at + SETTLES) if now < off.seen_at + SETTLES else None
 
 
 def _ask_for(plan: Plan, share: float, state: State, now: float) -> Action:
@@ -239,6 +284,9 @@ def _staging(plan: Plan, phase: Phase, state: State, now: float) -> Action:
 def _soak(plan: Plan, phase: Phase, state: State, now: float) -> Action:
     if _failed(state):
         return RollBack("fail", _reason(state))
+    if off := state.recovering:
+        detail = recovered(plan, state, off)
+        return HoldWithout(off.feature, detail, now + _hold_for(plan, phase)) if detail else Tick()
     if state.override:
         return PassPhase(phase.name, state.override.reason, overridden_by=state.override.by)
     if state.extend_asked:

@@ -1,58 +1,24 @@
 """What can happen to a rollout: the shapes of its journal's lines.
 
-The journal's `type` is the class name in snake case. A line once written stays readable: fields are only added,
-with defaults, and unknown ones are ignored.
+A line once written stays readable: fields are only added, with defaults, and unknown ones are ignored.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from pydantic import ValidationError
-
-from canary.errors import JournalError
-from canary.ports import Entry, NewEntry
+from canary.rollout.event import TYPES as TYPES
+from canary.rollout.event import Event as Event
+from canary.rollout.event import not_understood as not_understood
+from canary.rollout.event import parse as parse
 from canary.rollout.fired import FiredAlert
 from canary.rollout.parts import Baseline as Baseline
 from canary.rollout.parts import Identities as Identities
-from canary.rollout.parts import Part
 from canary.rollout.parts import Shown as Shown
 
 Outcome = Literal["promoted", "rolled_back", "held", "unverified", "refused"]
 Cause = Literal["fail", "abort", "no evidence", "undecided", "approval", "staging", "platform", "conductor", "guard"]
-TYPES: dict[str, type[Event]] = {}
-
-
-class Event(Part):
-    """The base of every line."""
-
-    type: ClassVar[str] = ""
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        cls.type = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        TYPES[cls.type] = cls
-
-    def entry(self, at: float) -> NewEntry:
-        return NewEntry(at, self.type, self.model_dump(mode="json"))
-
-
-def parse(entry: Entry) -> Event:
-    """The event of a journal's line. Raises JournalError for a line that this version does not understand."""
-    try:
-        return TYPES[entry.type].model_validate(entry.data)
-    except (KeyError, ValidationError) as error:
-        raise not_understood(entry) from error
-
-
-def not_understood(entry: Entry) -> JournalError:
-    """The error of a line that another version wrote, or that something else has changed."""
-    return JournalError(
-        f"line {entry.seq} of {entry.rollout} ({entry.type}) is not understood by this version",
-        "use the version of prefect-canary that wrote it, or a newer one",
-    )
 
 
 # --- the rollout itself -------------------------------------------------------------------------------------
@@ -228,6 +194,29 @@ class Judged(Event):
     verdict: Mapping[str, Any]
 
 
+class FeatureOffIntended(Event):
+    """One feature of the candidate is switched off, by its flag on that target; the rest stays where it is.
+
+    candidate: the target's identity without it. measure, rate: which bad events it caused, and how many a request of
+    the candidate; "" and 0 where a person asked.
+    """
+
+    feature: str
+    flag: str
+    target: str
+    candidate: str
+    why: str
+    measure: str = ""
+    rate: float = 0.0
+
+
+class FeatureRecovered(Event):
+    """Judged anew without the feature, the candidate does no harm any more."""
+
+    feature: str
+    detail: str
+
+
 class PhaseExtended(Event):
     phase: str
     due: float
@@ -301,6 +290,12 @@ class ExtendAsked(Decision):
     """`seconds` of plan time."""
 
     seconds: float
+
+
+class FeatureOffAsked(Decision):
+    """Only that feature is to go."""
+
+    feature: str
 
 
 class PageAcknowledged(Decision):

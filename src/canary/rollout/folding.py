@@ -10,8 +10,9 @@ from canary.judge.evidence import Block, Evidence
 from canary.judge.verdict import PhaseVerdict
 from canary.ports import Entry
 from canary.rollout import events as e
-from canary.rollout.halts import Approval, Asked, Hold, Rollback, Stop
+from canary.rollout.halts import Approval, Asked, FeatureOff, Hold, Rollback, Stop
 from canary.rollout.looks import Looks
+from canary.rollout.parts import Identities
 from canary.rollout.state import State
 
 
@@ -138,9 +139,11 @@ def _(event: e.ExposureObserved, state: State, at: float) -> State:
     if not event.verified:
         return state.changed(targets=targets)
     # Only a raise that was seen at its first try cannot land any more: an observed 0 says nothing about one on its way.
-    landed = event.share > 0 and state.tries <= 1
+    landed = event.share > 0 and state.tries == 1
+    off = state.feature_off
     return state.changed(
         targets=targets,
+        feature_off=replace(off, seen_at=off.seen_at or at) if off else None,
         shown=True,
         raise_open=state.raise_open and not landed,
         tries=0,
@@ -195,6 +198,37 @@ def _(event: e.MeasurementBack, state: State, at: float) -> State:
 @apply.register
 def _(event: e.Judged, state: State, at: float) -> State:
     return state.changed(verdict=PhaseVerdict.from_data(event.verdict))
+
+
+@apply.register
+def _(event: e.FeatureOffIntended, state: State, at: float) -> State:
+    """From here on the candidate is another one: what was measured of the former is no evidence about it."""
+    stable = state.release[event.target].stable
+    without = Identities(candidate=event.candidate, stable=stable)
+    off = FeatureOff(event.feature, event.flag, event.target, event.why, event.measure, event.rate, at)
+    return state.changed(
+        release={**state.release, event.target: without},
+        feature_asked=None,
+        feature_off=off,
+        features_off=(*state.features_off, event.feature),
+        shown=False,
+        soaking="",
+        verdict=None,
+        hold=None,
+        override=None,
+        extended=False,
+    )
+
+
+@apply.register
+def _(event: e.FeatureRecovered, state: State, at: float) -> State:
+    off = state.feature_off
+    return state.changed(feature_off=replace(off, recovered=True) if off else None)
+
+
+@apply.register
+def _(event: e.FeatureOffAsked, state: State, at: float) -> State:
+    return state if event.feature in state.features_off else state.changed(feature_asked=event)
 
 
 @apply.register

@@ -1,4 +1,4 @@
-"""What keeps a rollout from going forward: an approval or a conductor that is asked for, a hold, a stop, a rollback."""
+"""What keeps a rollout from going forward: what is asked for, a hold, a feature switched off, a stop, a rollback."""
 
 from __future__ import annotations
 
@@ -30,6 +30,25 @@ class Hold:
     since: float
     until: float | None
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureOff:
+    """The feature that was switched off last: where, when, and why.
+
+    measure, rate: which bad events it caused, and how many a request of the candidate; "" and 0 where a person asked.
+    seen_at: when every target showed it. recovered: judged anew, the candidate did no harm without it.
+    """
+
+    feature: str
+    flag: str
+    target: str
+    why: str
+    measure: str
+    rate: float
+    at: float
+    seen_at: float | None = None
+    recovered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

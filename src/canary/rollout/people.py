@@ -75,7 +75,7 @@ def possible(state: State, decision: e.Decision, now: float) -> None:
             raise BadUsage(f"rollout {state.rollout} is not held: there is nothing to override", _watch(state))
         case e.ResumeAsked() if state.hold is None:
             raise BadUsage(f"rollout {state.rollout} is not held", _watch(state))
-        case e.ExtendAsked() | e.HoldAsked() if not _judging(state):
+        case e.ExtendAsked() | e.HoldAsked() | e.FeatureOffAsked() if not _judging(state):
             raise BadUsage(f"rollout {state.rollout} is not in the soak of a phase with users", _watch(state))
 
 

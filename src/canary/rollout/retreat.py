@@ -9,16 +9,19 @@ from collections.abc import Mapping, Sequence
 from canary.errors import JournalUnavailable
 from canary.plan.model import Plan
 from canary.ports import Target
-from canary.rollout.effects import keep_down, lower_all, shown
+from canary.rollout.effects import keep_down, look_at_all, lower_all, send, shown
 from canary.rollout.events import (
     Cause,
     Event,
     ExposureIntended,
     ExposureObserved,
+    FeatureOffIntended,
+    Identities,
     RollbackStarted,
     RollbackUnverified,
     RollbackVerified,
 )
+from canary.rollout.features import flags_as_identity
 from canary.rollout.lease import REOBSERVE, Lease
 from canary.rollout.record import Record
 from canary.rollout.waiting import PROVIDER_TIMEOUT, at_most
@@ -62,6 +65,32 @@ class Retreat:
         looked = await lower_all(self.clock, self.targets, release, self.lease.lock.epoch)
         await journaled
         await self.record.insist(ExposureObserved(share=0.0, targets=shown(looked)))
+
+    async def leave_out(self, off: FeatureOffIntended, before: Sequence[Event] = ()) -> None:
+        """Switch one feature off, and nothing else. `before` as in `lower`."""
+        journaled = asyncio.ensure_future(self.record.insist(*before, off))
+        await at_most(self.clock, JOURNAL_FIRST, journaled)
+        await self._send_off(off.target, off.flag)
+        await journaled
+        await self._look_at_share()
+
+    async def leave_out_again(self, target: str, flag: str) -> None:
+        """What was intended does not show."""
+        await self._send_off(target, flag)
+        await self._look_at_share()
+
+    async def _send_off(self, target: str, flag: str) -> None:
+        """This flag alone: like every way back it needs no lease, for it puts no user on anything."""
+        alone = flags_as_identity({flag: False})
+        identities = Identities(candidate=alone, stable=self.record.state.release[target].stable)
+        # Should it land behind a later way back, that one is looked at until nothing can land any more.
+        self.raised(self.record.state.asked, again=True)
+        await send(self.clock, self.targets[target], identities, 1.0, self.lease.lock.epoch)
+
+    async def _look_at_share(self) -> None:
+        state = self.record.state
+        looked = await look_at_all(self.clock, self.targets, state.release, state.asked)
+        await self.record.insist(ExposureObserved(share=state.asked, targets=shown(looked)))
 
     async def finish(self) -> bool:
         """Look until every target shows 0, lowering again what does not; unverified once `rollback.within` is over."""

@@ -15,6 +15,7 @@ from canary.ports import Verification
 from canary.rollout import events as e
 from canary.rollout.adapters import Adapters
 from canary.rollout.effects import look_at_all, shown
+from canary.rollout.features import smallest_step
 from canary.rollout.judging import JudgeOf
 from canary.rollout.measure import BLOCK, Meter, drift
 from canary.rollout.record import Record
@@ -68,14 +69,15 @@ class Soak:
         return self._meter
 
     async def tick(self) -> None:
-        """One block: what was seen is journaled; a FAIL sends exposure 0 before this returns."""
+        """One block: what was seen is journaled; a FAIL sends exposure 0, or switches the one feature off that it comes
+        from, before this returns."""
         trail = self.record.state.evidence.trail
         seen = await unless(self.news, self._see())
         if seen is None:
             return
         events, verdict = seen
         if verdict and verdict.outcome is Outcome.FAIL:
-            await self.retreat.lower("fail", verdict.reason, before=events)
+            await self._go_back(verdict, events)
             return
         if events:
             await self.record.tell(*events)
@@ -88,6 +90,17 @@ class Soak:
         now, due = self.clock.now(), self.record.state.due
         wait = self.meter.slots.until_next(now)
         await pause(self.clock, min(wait, due - now) if now < due else wait, self.news)
+
+    async def _go_back(self, verdict: PhaseVerdict, events: Sequence[e.Event]) -> None:
+        """By the smallest step that can help."""
+        state = self.record.state
+        blocks = [Block.from_data(event.block) for event in events if isinstance(event, e.Sampled)]
+        evidence = reduce(Evidence.add, blocks, state.evidence)
+        off = smallest_step(self.plan, self._soaking(), state, evidence, verdict)
+        if off is None:
+            await self.retreat.lower("fail", verdict.reason, before=events)
+        else:
+            await self.retreat.leave_out(off, before=events)
 
     async def _see(self) -> tuple[list[e.Event], PhaseVerdict | None]:
         await self._look()

@@ -10,7 +10,7 @@ from canary.judge.evidence import Evidence
 from canary.judge.verdict import PhaseVerdict
 from canary.rollout import events as e
 from canary.rollout.fired import FiredAlert
-from canary.rollout.halts import Approval, Asked, Hold, Rollback, Stop
+from canary.rollout.halts import Approval, Asked, FeatureOff, Hold, Rollback, Stop
 from canary.rollout.looks import Looks
 
 
@@ -62,6 +62,9 @@ class State:
     extend_asked: float = 0.0
     hold: Hold | None = None
     override: e.PromoteAsked | None = None
+    feature_asked: e.FeatureOffAsked | None = None
+    feature_off: FeatureOff | None = None
+    features_off: tuple[str, ...] = ()
     stop: Stop | None = None
     rollback: Rollback | None = None
     ended: e.RolloutEnded | None = None
@@ -97,6 +100,18 @@ class State:
         """Everybody was seen on the candidate, it was judged good, and nobody asked for anything else since."""
         everybody = self.exposed == 1 and self.asked == 1
         return everybody and self.exposed_phase in self.passed and not (self.stop or self.rollback)
+
+    @property
+    def recovering(self) -> FeatureOff | None:
+        """The feature that is off, as long as it is not known whether that was enough."""
+        off = self.feature_off
+        return off if off and not off.recovered and not (self.stop or self.rollback) else None
+
+    @property
+    def without_a_feature(self) -> bool:
+        """Whether it stands where it is because of a feature that was switched off, and a person must decide."""
+        held = self.hold is not None and not (self.ended or self.stop or self.rollback)
+        return held and self.feature_off is not None and self.feature_off.recovered
 
     def rises(self, share: float) -> bool:
         """Whether asking for the share may put more users on the candidate than the last look showed there."""

@@ -123,6 +123,16 @@ def _(event: e.SamplesDiffer, state: State) -> str:
 
 
 @_say.register
+def _(event: e.FeatureOffIntended, state: State) -> str:
+    return f"SWITCHING OFF {event.feature} alone ({event.flag} on {event.target}): {event.why}"
+
+
+@_say.register
+def _(event: e.FeatureRecovered, state: State) -> str:
+    return f"without {event.feature} it has recovered: {event.detail}"
+
+
+@_say.register
 def _(event: e.PhaseExtended, state: State) -> str:
     return f"{event.phase} is extended: {event.reason}"
 
