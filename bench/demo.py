@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psutil
 
-FAULTS = ("none", "errors", "latency", "ui", "starve", "telemetry")
+FAULTS = ("none", "errors", "feature", "latency", "ui", "starve", "telemetry")
 LOOK_EVERY = 0.5
 
 

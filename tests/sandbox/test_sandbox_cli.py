@@ -74,7 +74,7 @@ def test_a_wrong_fault_names_the_right_ones(run: Run) -> None:
     result = run("fault", "errorz")
     assert result.exit_code == 2
     assert "did you mean errors?" in result.stderr
-    assert "none, errors, latency, ui, starve, telemetry" in result.stderr
+    assert "none, errors, feature, latency, ui, starve, telemetry" in result.stderr
 
 
 @pytest.mark.parametrize("command", [["status"], ["down"], ["fault", "ui"]])

@@ -138,7 +138,9 @@ async def test_the_fault_moves_to_the_next_candidate(world: World) -> None:
 
 async def test_an_unknown_fault_names_the_right_ones(world: World) -> None:
     """Nothing is switched, and the likely meaning is offered."""
-    with pytest.raises(BadUsage, match=r"did you mean latency\? .*none, errors, latency, ui, starve, telemetry"):
+    with pytest.raises(
+        BadUsage, match=r"did you mean latency\? .*none, errors, feature, latency, ui, starve, telemetry"
+    ):
         await world.sandbox.fault("latancy")
     assert (await world.sandbox.status()).fault == "none"
 

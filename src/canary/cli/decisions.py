@@ -107,7 +107,11 @@ def who(by: str | None, reason: str) -> dict[str, str]:
 
 
 def _enter(rollout: str, by: str | None, reason: str, make: Make, as_json: bool) -> None:
-    state = asyncio.run(_append(rollout, lambda s: make(s, who(by, reason))))
+    journaled(asyncio.run(_append(rollout, lambda s: make(s, who(by, reason)))), rollout, as_json)
+
+
+def journaled(state: State, rollout: str, as_json: bool) -> None:
+    """Tell that a decision is journaled, and how to follow what comes of it."""
     if as_json:
         typer.echo(json.dumps({"rollout": rollout, "seq": state.seq, "phase": state.phase}))
     else:

@@ -17,7 +17,9 @@ from canary.rollout.state import State
 from canary.rollout.words import say
 
 LOOK_EVERY = 0.3
-EXIT_CODES = {"promoted": 0, "refused": 2, "rolled_back": 3, "held": 4, "unverified": 5}
+EXIT_CODES = {"promoted": 0, "refused": 2, "rolled_back": 3, "held": 4, "unverified": 5, "feature_rolled_back": 6}
+WITHOUT_FEATURES = 6
+"""The exit code of a release that everybody has, or that is held, with features switched off."""
 
 
 async def follow(opened: Journal, rollout: str) -> AsyncIterator[tuple[State, Event | None]]:
@@ -53,9 +55,12 @@ async def follow_to_the_end(rollout: str) -> State:
 
 
 def outcome_of(state: State) -> str:
-    """The word for where a rollout is: its end, or held, or unverified while rollback keeps trying."""
+    """The word for where a rollout is: its end, or held, perhaps without a feature, or unverified while rollback keeps
+    trying."""
     if state.ended:
         return state.ended.outcome
+    if state.without_a_feature:
+        return "feature_rolled_back"
     return "unverified" if state.rollback else "held"
 
 
@@ -69,10 +74,11 @@ def outcome_line(state: State) -> dict[str, Any]:
         "outcome": outcome_of(state),
         "phase": state.phase or "preflight",
         "reason": state.rollback.reason if state.rollback else reason,
-        "verified": bool(state.ended and state.ended.verified),
+        "verified": state.ended.verified if state.ended else state.without_a_feature,
         "seconds": round((state.ended_at or state.phase_since) - state.started_at, 1),
         "bad_requests": int(state.bad_requests),
         "skipped": list(state.skipped),
+        "features_off": list(state.features_off),
     }
 
 
@@ -86,5 +92,8 @@ def end(state: State, as_json: bool) -> int:
         sys.stdout.write(f"\n{str(line['outcome']).replace('_', ' ')} ({verified}): {line['reason']}\n")
         if state.skipped:
             sys.stdout.write(f"without these checks, which were skipped: {', '.join(state.skipped)}\n")
+        if state.features_off and line["outcome"] in ("promoted", "feature_rolled_back"):
+            sys.stdout.write(f"without these features, which were switched off: {', '.join(state.features_off)}\n")
     sys.stdout.flush()
-    return EXIT_CODES[str(line["outcome"])]
+    promoted_without = line["outcome"] == "promoted" and state.features_off
+    return WITHOUT_FEATURES if promoted_without else EXIT_CODES[str(line["outcome"])]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-FAULTS = "none, errors, latency, ui, starve or telemetry"
+FAULTS = "none, errors, feature, latency, ui, starve or telemetry"
 AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON line on standard output.")]
 
 

@@ -52,16 +52,24 @@ def check(
     With traffic facts it also says how often rules taken at their word would end a healthy release. With --live every
     block that it names is asked whether it answers, and whether it can show what the phases want.
     """
-    from canary.plan.words import phase_in_words, review_in_words, warnings
+    from canary.plan.words import features_in_words, phase_in_words, review_in_words, warnings
 
     loaded = load(file, as_json)
     words = [phase_in_words(phase) for phase in loaded.plan.phases]
+    features = features_in_words(loaded.plan)
     cautions, reviewed = warnings(loaded.plan), review_in_words(loaded.plan)
     noted = _notes(loaded.plan, rps, error_rate, latency, facts)
     found, problems = _live(loaded.plan) if ask else ([], [])
     if as_json:
         told = {"plan": loaded.plan.name, "service": loaded.plan.service, "hash": loaded.hash}
-        said = {"phases": words, "review": reviewed, "notes": noted, "warnings": cautions, "problems": problems}
+        said = {
+            "phases": words,
+            "features": features,
+            "review": reviewed,
+            "notes": noted,
+            "warnings": cautions,
+            "problems": problems,
+        }
         typer.echo(json.dumps({**told, **said, **({"live": found} if ask else {})}, ensure_ascii=False))
         _stop_at(problems)
         return
@@ -69,8 +77,8 @@ def check(
     typer.echo(f"{file}: {loaded.plan.name} of service {loaded.plan.service} {usable} ({loaded.hash[:12]})")
     for number, line in enumerate(words, 1):
         typer.echo(f"  {number}. {line}")
-    if reviewed:
-        typer.echo(f"  {reviewed}")
+    for line in filter(None, (features, reviewed)):
+        typer.echo(f"  {line}")
     for note in noted:
         typer.echo(f"note: {note}")
     for caution in cautions:

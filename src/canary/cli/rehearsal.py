@@ -61,6 +61,8 @@ async def rehearse(fault: str, providers: bool = False) -> State | None:
             _say(f"{platforms.OPENING}\nwhere they stand (while the demo runs): {on.page}")
         with busy(f"{rollout} is under way; Ctrl-C aborts it", console):
             state = await _abort_on_ctrl_c(opened, rollout, _watch(opened, rollout, parts.sandbox, fault))
+            if state.without_a_feature:
+                await _let_go(opened, rollout)
         if providers:
             await _tell_platforms(home, rollout, parts.sandbox)
     _where_to_look(rollout)
@@ -199,9 +201,16 @@ async def _watch(opened: SqlJournal, rollout: str, sandbox: Sandbox, fault: str)
             _say(f"          {said}")
         if isinstance(event, e.SoakStarted) and state.raised and fault != "none" and broken is None:
             broken = asyncio.create_task(_break(sandbox, fault))
-        if event is None and state.ended and _reviewed(state):
+        if event is None and (state.without_a_feature or (state.ended and _reviewed(state))):
             return state
     raise AssertionError("a journal is followed until its rollout ends")
+
+
+async def _let_go(opened: SqlJournal, rollout: str) -> None:
+    """What is held waits for a person; the demo, which takes everything down now, leaves nothing half-way."""
+    _say("here a person decides: canary resume, promote or rollback. The demo ends, and takes the rest back")
+    await _abort(opened, rollout, "the end of the demo", "the demo is over, and nobody is left to decide")
+    await _until_ended(opened, rollout)
 
 
 async def _break(sandbox: Sandbox, fault: str) -> None:
@@ -248,8 +257,10 @@ def _leave(rollout: str) -> None:
     os._exit(1)
 
 
-async def _abort(opened: SqlJournal, rollout: str) -> None:
-    abort = e.AbortAsked(by="the demo", how="Ctrl-C on the command line", reason="Ctrl-C")
+async def _abort(
+    opened: SqlJournal, rollout: str, how: str = "Ctrl-C on the command line", why: str = "Ctrl-C"
+) -> None:
+    abort = e.AbortAsked(by="the demo", how=how, reason=why)
     await enter(opened, WallClock(), rollout, abort)
 
 

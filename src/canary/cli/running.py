@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from canary.cli.decisions import AsJson, By, Reason, Rollout, who
+from canary.cli.decisions import AsJson, By, Reason, Rollout, journaled, who
 
 if TYPE_CHECKING:
     from canary.guard import Guard
@@ -109,14 +109,33 @@ async def _follow(rollout: str) -> Any:
     return None
 
 
-def rollback(rollout: Rollout, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
+def rollback(
+    rollout: Rollout,
+    reason: Reason,
+    feature: Annotated[
+        str | None, typer.Option("--feature", help="Switch this feature alone off; the rollout then waits for you.")
+    ] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
     """Go back to the stable release now, from this process. Needs journal and vault; neither Prefect nor a worker."""
     from canary.cli.following import end
     from canary.cli.progress import busy
 
+    if feature is not None:
+        return journaled(asyncio.run(_switch_off(rollout, feature, who(by, reason))), rollout, as_json)
     with busy(f"rolling {rollout} back"):
         state = asyncio.run(_roll_back(rollout, who(by, reason)))
     raise typer.Exit(end(state, as_json))
+
+
+async def _switch_off(rollout: str, feature: str, asked: dict[str, str]) -> Any:
+    from canary.rollout.by_hand import switch_off
+    from canary.rollout.events import FeatureOffAsked
+    from canary.tasks.stores import opened
+
+    async with opened() as stores:
+        return await switch_off(stores, rollout, FeatureOffAsked(feature=feature, **asked))
 
 
 async def _roll_back(rollout: str, asked: dict[str, str]) -> Any:

@@ -66,7 +66,7 @@ def down(as_json: AsJson = False) -> None:
 
 @app.command()
 def fault(
-    name: Annotated[str, typer.Argument(help="none, errors, latency, ui, starve or telemetry.")],
+    name: Annotated[str, typer.Argument(help="none, errors, feature, latency, ui, starve or telemetry.")],
     as_json: AsJson = False,
 ) -> None:
     """Switch the candidate's fault while it runs; `none` ends it."""

@@ -16,7 +16,7 @@ from canary.plan.model import Notify
 from canary.plan.problems import Path, Problem, canonical, choice, shaped
 from canary.plan.signals import Strict
 from canary.plan.source import Place, Source
-from canary.plan.units import Boards, Line, Name, Ref, Seconds
+from canary.plan.units import Boards, Label, Line, Name, Ref, Seconds
 from canary.plan.watching import Source as Answers
 
 
@@ -24,6 +24,8 @@ class Binding(Strict):
     """A target on another block."""
 
     use: Ref
+    set: dict[Label, bool] | None = None
+    """Flags: the values that the candidate brings there."""
 
 
 class ReviewAfter(Strict):
@@ -109,7 +111,7 @@ def merge(base: Source, overlay: Source) -> Source:
 def _laid(data: dict[str, Any]) -> list[Path]:
     """The paths at which an overlay replaces the plan's value."""
     whole: list[Path] = [(key,) for key in data if key not in ("overlay", "targets", "sources", *_PARTLY)]
-    uses: list[Path] = [("targets", name, "use") for name in data.get("targets", {})]
+    uses: list[Path] = [("targets", name, key) for name, bound in data.get("targets", {}).items() for key in bound]
     sources: list[Path] = [("sources", name) for name in data.get("sources", {})]
     partly: list[Path] = [(key, part) for key in _PARTLY for part in data.get(key) or ()]
     return [*whole, *uses, *sources, *partly]

@@ -48,6 +48,18 @@ def _undecided(phase: Phase) -> str:
     return f"if undecided: {first}{end}"
 
 
+def features_in_words(plan: Plan) -> str:
+    """One line: what happens when a FAIL comes from one feature alone; "" for a plan without features, or users."""
+    if not plan.features or not any(phase.exposure and (phase.criteria or phase.triggers) for phase in plan.phases):
+        return ""
+    alone = [name for name in plan.features if plan.switch_of(name)]
+    rest = [name for name in plan.features if name not in alone]
+    clauses = [f"{', '.join(alone)}: switched off alone when every failure is its own, then held"] if alone else []
+    if rest:
+        clauses.append(f"{', '.join(rest)}: no target's set holds its flag, so everything is rolled back")
+    return "features: " + "; ".join(clauses)
+
+
 def review_in_words(plan: Plan) -> str:
     """One line: when it is reviewed, and what the review shows; "" when the plan asks for nothing beyond its phases."""
     metrics = sum(len(group) for group in plan.key_metrics.values())

@@ -22,6 +22,7 @@ def audit_event(plan: Plan, state: State, at: float) -> dict[str, Any]:
         "details": {
             "canary_duration_minutes": round(minutes, 1),
             "success_metrics": measured(plan.audit, state.evidence),
-            "features_deployed": list(plan.features),
+            "features_deployed": [name for name in plan.features if name not in state.features_off],
+            **({"features_switched_off": list(state.features_off)} if state.features_off else {}),
         },
     }

@@ -12,7 +12,7 @@ COLOURS: tuple[Colour, ...] = get_args(Colour)
 Layer = Literal["api", "web"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 
-Fault = Literal["none", "errors", "latency", "ui", "starve", "telemetry"]
+Fault = Literal["none", "errors", "feature", "latency", "ui", "starve", "telemetry"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 STABLE_VERSION = "2.0.9"

@@ -56,8 +56,9 @@ class Api:
                 return bearer.unauthorized()
             started = time.perf_counter()
             await self._behaviour.work(API_WORK)
-            failed = self._behaviour.fails()
-            answer = bearer.refused(500, "the fault `errors` is on") if failed else await handler(request)
+            failed = self._behaviour.fails(_called(request), internal=is_internal(request))
+            broken = f"the fault `{self._behaviour.fault}` is on"
+            answer = bearer.refused(500, broken) if failed else await handler(request)
             self._count(request, time.perf_counter() - started, failed)
             return answer
 

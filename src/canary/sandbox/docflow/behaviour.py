@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Mapping
 
-from canary.sandbox.wire import PHASE1_FLAG, Fault, Feature
+from canary.sandbox.wire import AI_QUEUE, PHASE1_FLAG, Fault, Feature
 
 ERROR_SHARE = 0.3
 EXTRA_LATENCY_SECONDS = 0.15
@@ -51,9 +51,12 @@ class Behaviour:
         """The bug is in the feature's code: a component that does not show its feature is sound."""
         return self._fault == "ui" and feature.throws and self.shows(feature, internal=internal)
 
-    def fails(self) -> bool:
-        """Whether this call of a feature's endpoint ends in a 500."""
-        return self._fault == "errors" and self._random.random() < ERROR_SHARE
+    def fails(self, feature: Feature | None, *, internal: bool) -> bool:
+        """Whether this call of a feature's endpoint ends in a 500: with `errors` each may, with `feature` those of one
+        feature alone, and only while it is on. `feature` is None for what is no use of one."""
+        one = feature is AI_QUEUE and self.shows(AI_QUEUE, internal=internal)
+        broken = self._fault == "errors" or (self._fault == "feature" and one)
+        return broken and self._random.random() < ERROR_SHARE
 
     async def starve(self) -> None:
         """Returns at once, or, while the fault `starve` lasts, not at all."""
