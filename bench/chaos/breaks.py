@@ -132,8 +132,8 @@ BREAKS = (
         "I6",
         "what the targets show is not journaled",
         "rollout/conductor.py",
-        "        return await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))",
-        "        return None",
+        "        await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))\n",
+        "",
     ),
     Break(
         "I6", "a FAIL waits for the journal", "rollout/retreat.py", "JOURNAL_FIRST, journaled)", "3600.0, journaled)"

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
 from canary.boards.document import TAG
 from canary.errors import BadUsage, CandidateUnhealthy, Conflict, CredentialError, JournalUnavailable, ProviderError
 from canary.plan.model import Phase, Plan, Step, UiCheck
-from canary.ports import Access, Clock, Release, Vault
+from canary.ports import Access, Clock, Release, Vault, Verification
 from canary.rollout import decide as d
 from canary.rollout import events as e
 from canary.rollout.adapters import Adapters
 from canary.rollout.checks import Checks
 from canary.rollout.closing import Closing
 from canary.rollout.desk import Desk
-from canary.rollout.effects import raise_all, shown
+from canary.rollout.effects import look_at_all, raise_all, shown
 from canary.rollout.judging import JudgeOf, judge_of
 from canary.rollout.lease import Lease
 from canary.rollout.pager import Pager
@@ -71,6 +71,7 @@ class Conductor:
         self.soak = Soak(plan, record, adapters, self.retreat, self.news, judge_of)
         self._access: dict[str, Access] = {}
         self._checks: Checks | None = None
+        self._untold = False
 
     @property
     def state(self) -> State:
@@ -246,6 +247,10 @@ class Conductor:
     # --- exposure ---------------------------------------------------------------------------------------
 
     async def _raise(self, share: float) -> None:
+        if self._untold and not self.state.shown:
+            # What the last raise did comes before another one is asked for, though the journal took no look at it.
+            looked = await look_at_all(self.clock, self.adapters.targets, self.state.release, share)
+            return await self._tell_shown(share, looked)
         if self.state.takeovers and self.state.rises(share) and (left := self.lease.settles_in) > 0:
             return await pause(self.clock, min(NEWS_EVERY, left), self.news)
         if (left := self.retreat.lands_in(share)) > 0:
@@ -267,7 +272,12 @@ class Conductor:
             self._may_raise,
         )
         self.retreat.raised(share, again)
-        return await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))
+        return await self._tell_shown(share, looked)
+
+    async def _tell_shown(self, share: float, looked: Mapping[str, Verification]) -> None:
+        self._untold = True
+        await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))
+        self._untold = False
 
     async def _wait_for_users(self, seconds: float) -> None:
         """Those who are on the candidate meanwhile are looked after."""
