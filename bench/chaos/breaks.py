@@ -139,7 +139,13 @@ BREAKS = (
         "I6", "a FAIL waits for the journal", "rollout/retreat.py", "JOURNAL_FIRST, journaled)", "3600.0, journaled)"
     ),
     Break("I6", "what is read of a full journal counts as its answer", "rollout/silence.py", "max((", "min(("),
-    Break("I6", "a silent journal is waited for", "rollout/record.py", "SILENT_AFTER = 10.0", "SILENT_AFTER = 1e9"),
+    Break(
+        "I6",
+        "a silent journal is waited for",
+        "rollout/record.py",
+        "silent >= SILENT_AFTER or (silent > 0 and self.silence.left <= LAST_MOMENT)",
+        "silent >= 1e9",
+    ),
     Break(
         "I7",
         "metrics that cannot be read are a FAIL",

@@ -23,7 +23,7 @@ from canary.rollout.effects import look_at_all, raise_all, shown
 from canary.rollout.judging import JudgeOf, judge_of
 from canary.rollout.lease import Lease
 from canary.rollout.pager import Pager
-from canary.rollout.record import RETRY_EVERY, SILENT_AFTER, Record
+from canary.rollout.record import RETRY_EVERY, Record
 from canary.rollout.retreat import Retreat
 from canary.rollout.soak import Soak
 from canary.rollout.state import State
@@ -101,8 +101,7 @@ class Conductor:
                 await self.record.refresh()
                 # Whatever is folded from here on, by whichever task, is news to what is decided now.
                 self.news.clear()
-                # Where nothing is journaled for long, in a hold, only the lease tells that nothing could be.
-                if self.record.silence.of("renew") >= SILENT_AFTER:
+                if self.record.unrenewed:
                     raise JournalUnavailable("the journal can be read, and takes no line")
                 action = d.decide(self.plan, self.state, self.clock.now())
                 if over(action):
@@ -373,7 +372,7 @@ class Conductor:
         while True:
             await self.clock.sleep(NEWS_EVERY)
             try:
-                if await self.record.newer() or self.record.silence.of("renew") >= SILENT_AFTER:
+                if await self.record.newer() or self.record.unrenewed:
                     self.news.set()
             except JournalUnavailable:
                 # A silence counts from its first second, however long a tick may wait.
