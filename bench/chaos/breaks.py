@@ -132,8 +132,8 @@ BREAKS = (
         "I6",
         "what the targets show is not journaled",
         "rollout/conductor.py",
-        "        return await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))",
-        "        return None",
+        "        await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))\n",
+        "",
     ),
     Break(
         "I6",
@@ -143,7 +143,13 @@ BREAKS = (
         "3600.0, journaled)\n        looked",
     ),
     Break("I6", "what is read of a full journal counts as its answer", "rollout/silence.py", "max((", "min(("),
-    Break("I6", "a silent journal is waited for", "rollout/record.py", "SILENT_AFTER = 10.0", "SILENT_AFTER = 1e9"),
+    Break(
+        "I6",
+        "a silent journal is waited for",
+        "rollout/record.py",
+        "silent >= SILENT_AFTER or (silent > 0 and self.silence.left <= LAST_MOMENT)",
+        "silent >= 1e9",
+    ),
     Break(
         "I7",
         "metrics that cannot be read are a FAIL",

@@ -36,9 +36,10 @@ def test_check_tells_each_phase_in_words_and_what_is_not_built(runner: CliRunner
     assert "begins when product_owner and technical_lead approved, within 8h" in lines[2]
     assert "js_errors none on features" in lines[2]
     assert "if undecided: 30m longer, then hold for at most 8h" in lines[2]
-    assert "reviewed after 24h and 48h: 15 key metrics; 3 alerts; 8 KPIs; no source configured for survey" in lines[4]
-    assert lines[5].startswith("note: taken at their word: js_errors none on features, http_errors any on features")
-    assert lines[6:] == []
+    assert "reviewed after 24h and 48h: 15 key metrics; 3 alerts; 8 KPIs; no source configured for survey" in lines[5]
+    assert "no target's set holds its flag, so everything is rolled back" in lines[4]
+    assert lines[6].startswith("note: taken at their word: js_errors none on features, http_errors any on features")
+    assert lines[7:] == []
 
 
 def test_check_warns_of_what_only_a_demonstration_should_do(runner: CliRunner, plan_file: Write) -> None:

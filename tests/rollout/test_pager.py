@@ -17,13 +17,15 @@ EVERY = 300.0
 
 
 class Timed(FakeNotifier):
-    """A notifier that knows when each page came."""
+    """A notifier that knows when each page came, and whose platform `takes` so many seconds for it."""
 
+    takes: float = 0.0
     clock: Any
     times: dict[str, list[float]]
 
     async def page(self, incident: str, summary: str) -> Any:
         self.times.setdefault(incident, []).append(self.clock.now())
+        await self.clock.sleep(self.takes)
         return await super().page(incident, summary)
 
 
@@ -92,6 +94,26 @@ async def test_an_unverified_rollback_that_somebody_has_seen_pages_no_more(
     await stop(guard)
     assert len(timed.pages) == 1
     assert (await world.types()).count("rollback_unverified") > 2
+
+
+async def test_a_clock_that_was_ahead_pages_nobody_without_end(
+    world: Any, timed: Timed, ended: Any, person: Any, another_process: Any
+) -> None:
+    """The conductor's clock is a minute ahead of the guard's, which so takes over what is open since a moment to come,
+    and no line says that it was paged: the guard pages once, and then every five minutes."""
+    timed.takes = 5.0
+    await unverified(world, ended, person)
+    assert "paged" not in await world.types()
+    timed.takes = 1.0
+    timed.times.clear()
+    world.clock.start -= 60.0
+    another_process("guard")
+    guard = asyncio.create_task(Guard(world.stores, world.opener).watch())
+    await world.clock.sleep(700)
+    await stop(guard)
+    times = timed.times["r1:rollback"]
+    assert len(times) == 3
+    assert all(EVERY <= gap < EVERY + 10 for gap in gaps(times))
 
 
 async def test_what_was_seen_before_does_not_hide_what_comes_later(

@@ -244,6 +244,25 @@ async def test_a_journal_that_is_read_and_takes_no_line_is_silent(world: Any, pe
     await world.die(task)
 
 
+@pytest.mark.parametrize("raising", [True, False])
+async def test_who_stood_still_lowers_before_its_lease_runs_out(world: Any, raising: bool) -> None:
+    """When it wakes the disk is full: it does not wait for 10 s of silence, of which its lease has fewer left."""
+    world.platforms["web"].delay = 1.0
+    if raising:
+        task = await world.struck("full", "exposure_intended", share=0.1)
+    else:
+        task = world.start()
+        await world.in_canary()
+        world.journal.full = True
+    ends = (await world.journal.locks())[0].lease_until
+    world.clock.stand_still(ends - world.clock.now() - 8.0)
+    await world.clock.sleep(8)
+    lowered = [sent.at for sent in world.platforms["web"].sent if sent.share == 0]
+    assert lowered
+    assert lowered[0] < ends
+    await world.die(task)
+
+
 async def test_a_full_disk_at_full_exposure_is_waited_for(world: Any, ended: Any) -> None:
     """Everybody stays; once there is room again the rollout ends as promoted, by the same conductor."""
     task = await world.struck("full", "phase_passed", phase="full")

@@ -46,6 +46,26 @@ async def test_a_raise_that_the_journal_interrupts_is_looked_at(world: Any, ende
     assert raised == ["exposure_intended", "exposure_observed"] * 2
 
 
+async def test_what_a_raise_did_is_told_before_the_next_one(make_world: Any, ended: Any) -> None:
+    """At full exposure a target is changed by hand and asked again, and the journal takes no line for 12 s: what the
+    targets show is told then, and neither is asked once more."""
+    world = make_world()
+    world.document["phases"].append({"name": "kept", "for": "1m", "exposure": "100%", "criteria": [{"errors": "< 1%"}]})
+    task = world.start()
+    await world.approve("owner", "lead")
+    await world.until(lambda s: s.soaking == "kept" and s.verdict is not None)
+    world.journal.last = ("full", "exposure_intended", {})
+    world.platforms["web"].change_by_hand(0.5)
+    await world.until(lambda s: not s.shown and s.asked_since > s.soak_since)
+    world.journal.last = None
+    await world.clock.sleep(12)
+    world.journal.full = False
+    assert (await ended(task)).ended.outcome == "promoted"
+    told = [line.type for line in await world.lines() if line.data.get("share") == 1.0]
+    assert told == ["exposure_intended", "exposure_observed"] * 2
+    assert [sent.share for sent in world.platforms["web"].sent] == [0.1, 1.0, 1.0]
+
+
 async def test_an_abort_that_another_line_folds_is_not_put_off(world: Any, ended: Any, person: Any) -> None:
     """It stands right before a sample of the soak: users are off within 2 s, not at the end of the block."""
     world.overtaken("sampled", e.AbortAsked(**person()))

@@ -83,6 +83,8 @@ def _facts(view: View) -> Iterator[Text]:
         yield _plain(f"  {yes.phase} approved by {yes.by} as {yes.role} ({yes.how}{proven})")
     for role in view.waits_for:
         yield _plain(f"  waits for {role}: canary approve {view.rollout} --role {role} --reason '…'", "yellow")
+    if view.features_off:
+        yield _plain(f"  switched off: {', '.join(view.features_off)}", "yellow")
     if view.bad_requests:
         yield _plain(f"  bad requests served by the candidate: {number(view.bad_requests, 'requests')}")
     for alert in view.alerts:

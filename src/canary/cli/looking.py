@@ -129,5 +129,6 @@ def details(seen: View) -> dict[str, object]:
         "judged": seen.judged,
         "rules": [asdict(row) for row in seen.rules],
         "hold": seen.hold,
+        "features_off": list(seen.features_off),
         "alerts": [alert.model_dump(mode="json") for alert in seen.alerts],
     }

@@ -114,6 +114,7 @@ async def taking(stores: Stores, rollout: str, listeners: Sequence[Listener] = (
     lease = await Lease.take(stores.journal, stores.clock, state.service, rollout, holder())
     record = Record(stores.journal, stores.clock, rollout, stores.spool)
     record.lock, lease.silence = lease.lock, record.silence
+    record.silence.lease_ends = lease.ends
     record.listeners.extend(listeners)
     keeping = asyncio.create_task(lease.keep())
     try:

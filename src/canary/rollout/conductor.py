@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
 from canary.boards.document import TAG
 from canary.errors import BadUsage, CandidateUnhealthy, Conflict, CredentialError, JournalUnavailable, ProviderError
 from canary.plan.model import Phase, Plan, Step, UiCheck
-from canary.ports import Access, Clock, Release, Vault
+from canary.ports import Access, Clock, Release, Vault, Verification
 from canary.rollout import decide as d
 from canary.rollout import events as e
 from canary.rollout.adapters import Adapters
 from canary.rollout.checks import Checks
 from canary.rollout.closing import Closing
 from canary.rollout.desk import Desk
-from canary.rollout.effects import raise_all, shown
+from canary.rollout.effects import look_at_all, raise_all, shown
 from canary.rollout.features import switched_off
 from canary.rollout.judging import JudgeOf, judge_of
 from canary.rollout.lease import Lease
 from canary.rollout.pager import Pager
-from canary.rollout.record import RETRY_EVERY, SILENT_AFTER, Record
+from canary.rollout.record import RETRY_EVERY, Record
 from canary.rollout.retreat import Retreat
 from canary.rollout.soak import Soak
 from canary.rollout.state import State
@@ -72,6 +72,7 @@ class Conductor:
         self.soak = Soak(plan, record, adapters, self.retreat, self.news, judge_of)
         self._access: dict[str, Access] = {}
         self._checks: Checks | None = None
+        self._untold = False
 
     @property
     def state(self) -> State:
@@ -101,8 +102,7 @@ class Conductor:
                 await self.record.refresh()
                 # Whatever is folded from here on, by whichever task, is news to what is decided now.
                 self.news.clear()
-                # Where nothing is journaled for long, in a hold, only the lease tells that nothing could be.
-                if self.record.silence.of("renew") >= SILENT_AFTER:
+                if self.record.unrenewed:
                     raise JournalUnavailable("the journal can be read, and takes no line")
                 action = d.decide(self.plan, self.state, self.clock.now())
                 if over(action):
@@ -148,10 +148,13 @@ class Conductor:
                 await self.record.decide(e.HoldStarted(phase=self.state.phase, until=until, reason=reason))
             case d.ChooseFeature(feature, why):
                 await self.retreat.leave_out(switched_off(self.plan, self.state, feature, why))
-            case d.SwitchOff():
-                await self._switch_off()
-            case d.HoldWithout():
-                await self._hold_without(action)
+            case d.SwitchOff(target, flag):
+                await self.retreat.leave_out_again(target, flag)
+                await pause(self.clock, RAISE_AGAIN_AFTER, self.news)
+            case d.HoldWithout(feature, detail, until, reason):
+                recovered = e.FeatureRecovered(feature=feature, detail=detail)
+                held = e.HoldStarted(phase=self.state.phase, until=until, reason=reason)
+                await self.record.decide(recovered, held)
             case d.PassPhase(phase, reason, by):
                 await self.record.decide(e.PhasePassed(phase=phase, reason=reason, overridden_by=by))
             case d.RollBack(cause, reason):
@@ -253,6 +256,10 @@ class Conductor:
     # --- exposure ---------------------------------------------------------------------------------------
 
     async def _raise(self, share: float) -> None:
+        if self._untold and not self.state.shown:
+            # What the last raise did comes before another one is asked for, though the journal took no look at it.
+            looked = await look_at_all(self.clock, self.adapters.targets, self.state.release, share)
+            return await self._tell_shown(share, looked)
         if self.state.takeovers and self.state.rises(share) and (left := self.lease.settles_in) > 0:
             return await pause(self.clock, min(NEWS_EVERY, left), self.news)
         if (left := self.retreat.lands_in(share)) > 0:
@@ -274,21 +281,12 @@ class Conductor:
             self._may_raise,
         )
         self.retreat.raised(share, again)
-        return await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))
+        return await self._tell_shown(share, looked)
 
-    async def _switch_off(self) -> None:
-        off = self.state.feature_off
-        assert off is not None
-        await self.retreat.leave_out_again(off.target, off.flag)
-        if not self.state.shown:
-            await pause(self.clock, RAISE_AGAIN_AFTER, self.news)
-
-    async def _hold_without(self, action: d.HoldWithout) -> None:
-        reason = f"{action.feature} was switched off, and that was enough: {action.detail}"
-        await self.record.decide(
-            e.FeatureRecovered(feature=action.feature, detail=action.detail),
-            e.HoldStarted(phase=self.state.phase, until=action.until, reason=reason),
-        )
+    async def _tell_shown(self, share: float, looked: Mapping[str, Verification]) -> None:
+        self._untold = True
+        await self.record.tell(e.ExposureObserved(share=share, targets=shown(looked)))
+        self._untold = False
 
     async def _wait_for_users(self, seconds: float) -> None:
         """Those who are on the candidate meanwhile are looked after."""
@@ -384,7 +382,7 @@ class Conductor:
         while True:
             await self.clock.sleep(NEWS_EVERY)
             try:
-                if await self.record.newer() or self.record.silence.of("renew") >= SILENT_AFTER:
+                if await self.record.newer() or self.record.unrenewed:
                     self.news.set()
             except JournalUnavailable:
                 # A silence counts from its first second, however long a tick may wait.

@@ -117,6 +117,9 @@ class ChooseFeature:
 class SwitchOff:
     """The feature's target does not show it off yet."""
 
+    target: str
+    flag: str
+
 
 @dataclass(frozen=True, slots=True)
 class HoldWithout:
@@ -125,6 +128,7 @@ class HoldWithout:
     feature: str
     detail: str
     until: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +254,7 @@ def _recovering(plan: Plan, off: FeatureOff, state: State, now: float) -> Action
         unshown = f"nothing has shown within {plan.rollback.within:.0f} s that this helped"
         return RollBack("fail", f"{off.feature} was switched off, and {unshown}: {off.why}")
     if not state.shown or off.seen_at is None:
-        return SwitchOff()
+        return SwitchOff(off.target, off.flag)
     return WaitUntil(off.seen_at + SETTLES) if now < off.seen_at + SETTLES else None
 
 
@@ -285,8 +289,7 @@ def _soak(plan: Plan, phase: Phase, state: State, now: float) -> Action:
     if _failed(state):
         return RollBack("fail", _reason(state))
     if off := state.recovering:
-        detail = recovered(plan, state, off)
-        return HoldWithout(off.feature, detail, now + _hold_for(plan, phase)) if detail else Tick()
+        return _without(off, recovered(plan, state, off), now + _hold_for(plan, phase))
     if state.override:
         return PassPhase(phase.name, state.override.reason, overridden_by=state.override.by)
     if state.extend_asked:
@@ -297,6 +300,12 @@ def _soak(plan: Plan, phase: Phase, state: State, now: float) -> Action:
     if now < state.due:
         return Tick()
     return _at_the_deadline(plan, phase, state, now)
+
+
+def _without(off: FeatureOff, detail: str | None, until: float) -> Action:
+    if detail is None:
+        return Tick()
+    return HoldWithout(off.feature, detail, until, f"{off.feature} was switched off, and that was enough: {detail}")
 
 
 def _hold(plan: Plan, phase: Phase, state: State, now: float) -> Action:

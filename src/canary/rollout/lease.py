@@ -65,7 +65,7 @@ class Lease:
         asked = self.clock.monotonic()
         try:
             self.lock = await self.journal.renew(self.lock, self.clock.now(), LEASE)
-            self.ends = asked + LEASE
+            self.ends = self.silence.lease_ends = asked + LEASE
             self.silence.ends("renew")
         except LeaseLost:
             self.lost = True

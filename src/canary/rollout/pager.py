@@ -51,6 +51,7 @@ class Pager:
         self.record = record
         self.desk = desk
         self._paged_at: dict[str, float] = {}
+        self._about: dict[str, float] = {}
 
     async def watch(self) -> None:
         """For ever."""
@@ -69,9 +70,10 @@ class Pager:
         rollout = self.record.state.rollout
         key = f"{rollout}:{incident.name}"
         last = max(self._paged_at.get(key, 0.0), self.record.state.paged.get(key, 0.0))
-        again = last >= incident.since
+        # Who opened it may have had a clock that was ahead: what was paged about is known by its own time.
+        again = max(last, self._about.get(key, 0.0)) >= incident.since
         if again and now - last < PAGE_AGAIN_AFTER:
             return
-        self._paged_at[key] = now
+        self._paged_at[key], self._about[key] = now, incident.since
         told = f"{'still ' if again else ''}{incident.summary}"
         self.desk.page(key, f"{told}. Seen it? canary ack {rollout} --reason …")

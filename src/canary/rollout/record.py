@@ -15,6 +15,9 @@ from canary.rollout.state import State
 
 SILENT_AFTER = 10.0
 """Seconds without a journal's answer after which a conductor must not go on as if nothing were (promise I6)."""
+LAST_MOMENT = 4.0
+"""Seconds before the lease's end at which no answer is waited for any more. After 10 s of silence there are as many
+left, even where the last renewal took its time: only a process that stood still has fewer."""
 RETRY_EVERY = 0.5
 
 Listener = Callable[[State, Event], None]
@@ -98,7 +101,15 @@ class Record:
     @property
     def too_silent(self) -> bool:
         """Whether the journal has not answered for too long to go on."""
-        return self.silence.seconds >= SILENT_AFTER
+        return self._too_long(self.silence.seconds)
+
+    @property
+    def unrenewed(self) -> bool:
+        """The same of the lease alone: where nothing is journaled for long, in a hold, only that tells."""
+        return self._too_long(self.silence.of("renew"))
+
+    def _too_long(self, silent: float) -> bool:
+        return silent >= SILENT_AFTER or (silent > 0 and self.silence.left <= LAST_MOMENT)
 
     async def _heard(self, asked: Asked, answer: Awaitable[Sequence[Entry]]) -> Sequence[Entry]:
         began = self.clock.monotonic()

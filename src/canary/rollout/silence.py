@@ -15,6 +15,8 @@ class Silence:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.lease_ends = float("inf")
+        """On the monotonic clock: whoever is not heard until then may be taken for dead."""
         self._since: dict[Asked, float] = {}
 
     def goes_on(self, asked: Asked, since: float) -> None:
@@ -29,6 +31,11 @@ class Silence:
         """Seconds; 0 when it was answered the last time."""
         since = self._since.get(asked)
         return 0.0 if since is None else self.clock.monotonic() - since
+
+    @property
+    def left(self) -> float:
+        """Seconds until the lease runs out."""
+        return self.lease_ends - self.clock.monotonic()
 
     @property
     def seconds(self) -> float:

@@ -96,6 +96,7 @@ class View:
     verdict: str
     rules: tuple[RuleRow, ...]
     hold: str | None
+    features_off: tuple[str, ...]
     bad_requests: float
     alerts: tuple[FiredAlert, ...]
     said: str
@@ -121,6 +122,7 @@ def view(story: Story, plan: Plan | None, now: float) -> View:
         verdict=f"{state.verdict.outcome}: {state.verdict.reason}" if state.verdict else "",
         rules=tuple(_rules(story, plan)),
         hold=state.hold.reason if state.hold and not over(state) else None,
+        features_off=state.features_off,
         bad_requests=state.bad_requests,
         alerts=() if state.stop or state.rollback else state.alerts,
         said=story.history.said,
