@@ -123,7 +123,16 @@ def test_the_json_of_one_rollout_adds_to_the_summary(judging: Any) -> None:
     told = json.loads(line)
     assert set(listed) == SUMMARY
     assert {key: told[key] for key in SUMMARY} == listed
-    assert set(told) - SUMMARY == {"time_left", "approvals", "waits_for", "judged", "rules", "hold", "alerts"}
+    assert set(told) - SUMMARY == {
+        "time_left",
+        "approvals",
+        "waits_for",
+        "judged",
+        "rules",
+        "hold",
+        "features_off",
+        "alerts",
+    }
     assert [row["kind"] for row in told["rules"]] == ["criterion", "trigger", "guard"]
     assert told["time_left"]["of"] == "soak"
     assert told["approvals"][1] == {"phase": "canary", "role": "lead", "by": "Lars", "how": "Slack", "proven": True}

@@ -23,13 +23,18 @@ def plan(name: str) -> Plan:
 
 
 def test_it_is_the_runbook_s_plan_on_the_runbook_s_platforms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Targets, notifiers and dashboards are those of phase1.yaml; only the metrics come another way, and faster."""
+    """Targets, notifiers and dashboards are those of phase1.yaml; the metrics come another way, and faster, and each
+    feature can be switched off by itself."""
     monkeypatch.setattr(rehearsal, "_lacking", lambda: "")
     local = rehearsal._demo_plan(platforms.OVERLAY).plan
     assert local.metrics == "grafana/docflow"
     changed = ("metrics", "time_scale", "grant_approvals", "review", "watch")
     whole = plan("phase1.yaml")
-    assert local.model_copy(update={name: getattr(whole, name) for name in changed}) == whole
+    same = local.model_copy(update={name: getattr(whole, name) for name in changed})
+    assert all(local.switch_of(name) == "flags" for name in local.features)
+    assert same.targets.pop("flags").use == whole.targets["flags"].use
+    assert same == whole.model_copy(update={"targets": same.targets})
+    assert [*same.targets] == [name for name in whole.targets if name != "flags"]
 
 
 def test_both_demos_go_at_the_same_pace() -> None:

@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 from canary.cli.beginning import begin
-from canary.cli.following import EXIT_CODES, outcome_line
+from canary.cli.following import EXIT_CODES, WITHOUT_FEATURES, outcome_line
 from canary.cli.main import app
 from canary.cli.variables import VARIABLE
 from canary.plan.load import load_plan
@@ -94,7 +94,10 @@ def test_the_sandbox_tells_every_variable_of_the_blocks_file(tmp_path: Path) -> 
 def test_the_ci_recipe_knows_every_exit_code_of_an_outcome() -> None:
     """A code that `--wait` may end with has its own branch."""
     recipe = GUIDE[GUIDE.index("## From CI") :]
-    assert {int(code) for code in re.findall(r"^  (\d)\) ", recipe, re.MULTILINE)} == set(EXIT_CODES.values())
+    assert {int(code) for code in re.findall(r"^  (\d)\) ", recipe, re.MULTILINE)} == {
+        *EXIT_CODES.values(),
+        WITHOUT_FEATURES,
+    }
 
 
 def test_the_ci_recipe_names_the_keys_of_the_outcome_line() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from canary.errors import PlanError
 from canary.plan.load import load_plan
+from canary.plan.words import features_in_words
 
 Write = Callable[[dict[str, Any]], Path]
 Lay = Callable[..., Path]
@@ -36,6 +37,31 @@ def problems(file: Path, *overlays: Path) -> tuple[str, ...]:
     with pytest.raises(PlanError) as caught:
         load_plan(file, overlays)
     return caught.value.problems
+
+
+def test_an_overlay_says_which_flags_a_target_brings(lay: Lay) -> None:
+    """Then a feature whose flag is among them can be switched off by itself; a target without flags takes none."""
+    plain = load_plan(lay({"targets": {"flags": {"use": "flags/shop"}}})).plan
+    assert plain.switch_of("cart") is None
+    bound = {"use": "flags/shop", "set": {"spring": True, "CART": True}}
+    laid = load_plan(lay({"targets": {"flags": bound}})).plan
+    assert laid.switch_of("cart") == "flags"
+    assert laid.switch_of("search") is None
+    assert laid.targets["flags"].read_by == ("api",)
+    (said,) = problems(lay({"targets": {"api": {"use": "envoy/shop-api", "set": {"CART": True}}}}))
+    assert "set belongs to flag targets" in said
+
+
+def test_what_tells_features_apart_is_measured_where_one_can_go_alone(lay: Lay) -> None:
+    """Each counted signal of the canary's rules for that feature; nothing more before there are users, or no flag."""
+    staging, canary, full = load_plan(lay({})).plan.phases
+    bound = {"use": "flags/shop", "set": {"spring": True, "CART": True}}
+    plan = load_plan(lay({"targets": {"flags": bound}})).plan
+    assert plan.judged(canary) == ("errors", "latency", "errors on features", "errors on cart")
+    assert plan.judged(staging) == plan.judged(full) == ("errors",)
+    assert "errors on cart" not in load_plan(lay({})).plan.judged(canary)
+    assert "cart: switched off alone" in features_in_words(plan)
+    assert "search: no target's set holds its flag" in features_in_words(plan)
 
 
 def test_an_overlay_binds_blocks_and_sets_the_pace(lay: Lay) -> None:

@@ -7,13 +7,16 @@ import importlib
 import json
 import logging
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from canary.ports import NewEntry
+from canary.review.audit import audit_event
 from canary.rollout import events as e
 from canary.rollout.former import former_baseline
+from canary.rollout.state import State
 
 # The package shows the flow of that name; the module is behind it.
 flow = importlib.import_module("canary.flows.rollout")
@@ -54,6 +57,14 @@ async def test_the_audit_event_has_the_runbooks_keys_and_measured_values(closing
     assert event["details"]["success_metrics"] == {"error_rate_percent": pytest.approx(0.4, abs=0.01)}
     assert event["details"]["features_deployed"] == ["search", "export"]
     assert json.loads(closing.shelf.documents["r1", "audit.json"]) == event
+
+
+async def test_a_feature_that_was_switched_off_is_not_deployed(closing: Any) -> None:
+    """The audit event names it apart; without one it has no such key."""
+    off = replace(State("r1"), features_off=("export",))
+    details = audit_event(closing.plan, off, 0.0)["details"]
+    assert details["features_deployed"] == ["search"]
+    assert details["features_switched_off"] == ["export"]
 
 
 async def test_what_was_not_measured_is_said_and_not_invented(make_world: Any) -> None:

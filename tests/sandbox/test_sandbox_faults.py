@@ -41,6 +41,15 @@ async def test_errors_break_about_a_third_of_the_features_calls_and_nothing_else
     assert set(await statuses(world, "/analytics", 40)) == {200}
 
 
+async def test_one_feature_fails_alone_and_only_while_it_is_on(world: World) -> None:
+    """The AI filter, for users; not the whole queue, nor another feature; and switched off, it is not there to fail."""
+    await world.sandbox.fault("feature")
+    found = await statuses(world, "/api/admin/queue?aiType=invoice", 100)
+    assert set(found) == {200, 500}
+    assert set(await statuses(world, "/api/admin/queue", 40)) == {200}
+    assert set(await statuses(world, FORECAST, 40)) == {200}
+
+
 @pytest.mark.parametrize(("method", "path"), [("GET", "/api/documents"), ("POST", "/api/publish")])
 async def test_latency_adds_150_ms_to_api_and_publish(world: World, method: str, path: str) -> None:
     """Every call takes at least that long on the candidate, and not on the stable version."""

@@ -62,7 +62,7 @@ async def rehearse(fault: str, providers: bool = False) -> State | None:
         with busy(f"{rollout} is under way; Ctrl-C aborts it", console):
             state = await _abort_on_ctrl_c(opened, rollout, _watch(opened, rollout, parts.sandbox, fault))
             if state.without_a_feature:
-                await _let_go(opened, rollout)
+                await _let_go(opened, rollout, state.seq)
         if providers:
             await _tell_platforms(home, rollout, parts.sandbox)
     _where_to_look(rollout)
@@ -206,11 +206,11 @@ async def _watch(opened: SqlJournal, rollout: str, sandbox: Sandbox, fault: str)
     raise AssertionError("a journal is followed until its rollout ends")
 
 
-async def _let_go(opened: SqlJournal, rollout: str) -> None:
+async def _let_go(opened: SqlJournal, rollout: str, known: int) -> None:
     """What is held waits for a person; the demo, which takes everything down now, leaves nothing half-way."""
     _say("here a person decides: canary resume, promote or rollback. The demo ends, and takes the rest back")
     await _abort(opened, rollout, "the end of the demo", "the demo is over, and nobody is left to decide")
-    await _until_ended(opened, rollout)
+    await _until_ended(opened, rollout, known)
 
 
 async def _break(sandbox: Sandbox, fault: str) -> None:
@@ -264,9 +264,10 @@ async def _abort(
     await enter(opened, WallClock(), rollout, abort)
 
 
-async def _until_ended(opened: SqlJournal, rollout: str) -> None:
+async def _until_ended(opened: SqlJournal, rollout: str, known: int = 0) -> None:
+    """Lines up to the `known` one were told before."""
     async for state, event in follow(opened, rollout):
-        tell(state, event)
+        tell(state, event if state.seq > known else None)
         if event is None and state.ended:
             return
 
