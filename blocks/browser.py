@@ -12,6 +12,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from canary.blocks.clock import SystemClock
@@ -44,9 +45,10 @@ def _executable() -> str | None:
 
 
 class Chromium:
-    """`ports.Browser`. Nothing is started before a verb is called."""
+    """`ports.Browser`. Nothing is started before a verb is called. In `folder` a picture of what failed is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         self._clock = SystemClock()
         self._play: Playwright | None = None
         self._launching: asyncio.Task[Launched] | None = None
@@ -65,7 +67,7 @@ class Chromium:
             return Visit("cannot tell", error.what, seconds=self._clock.monotonic() - began)
         from canary.blocks.visiting import visited
 
-        return await visited(browser, access, script, self._clock, self._leave)
+        return await visited(browser, access, script, self._clock, self._leave, self._folder)
 
     async def close(self) -> None:
         """Ends it. A later visit starts another one."""

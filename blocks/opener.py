@@ -24,5 +24,9 @@ def _evidence() -> Folder:
     return Folder(Settings.from_env(os.environ).evidence)
 
 
-OPENER = Opener(block=open_block, probe=HttpProbe, browser=Chromium, evidence=_evidence, bearer=_bearer)
+def _browser() -> Chromium:
+    return Chromium(Settings.from_env(os.environ).home / "visits")
+
+
+OPENER = Opener(block=open_block, probe=HttpProbe, browser=_browser, evidence=_evidence, bearer=_bearer)
 CLOCK = SystemClock()

@@ -7,12 +7,15 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, Locator, Page, Response, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, Response, expect
 from playwright.async_api import Error as BrowserError
 from playwright.async_api import TimeoutError as BrowserTimeout
 
 from canary.blocks.hiding import Hider, in_headers
+from canary.blocks.keeping import Keeper
 from canary.blocks.own_origin import own_headers
 from canary.plan.model import UiCheck
 from canary.plan.visits import Choose, Click, Fill, See, Step, Tick
@@ -29,7 +32,9 @@ QUIET_WITHIN = 1.0
 SHOWN = 200
 """Characters of a page's own words that are repeated."""
 ERRORS = 5
-"""Errors that are repeated."""
+"""Errors that are repeated, of each kind."""
+GIVEN_UP = "net::ERR_ABORTED"
+"""Of a request that the page itself gave up, as for an image that it no longer needs."""
 
 
 class StepFailed(Exception):
@@ -42,16 +47,57 @@ class NoPage(Exception):
 
 @dataclass
 class Seen:
-    """What one visit has shown so far. What `hider` knows is never repeated."""
+    """What one visit has shown so far. What `hider` knows is never repeated.
+
+    noticed: what explains a failure and is none by itself: errors in the console, requests that failed. kept: where
+    a picture of it is.
+    """
 
     hider: Hider
     views: int = 0
     errors: list[str] = field(default_factory=list)
+    noticed: list[str] = field(default_factory=list)
+    kept: str = ""
+
+    def listen(self, page: Page) -> None:
+        """To everything that it says of itself."""
+        page.on("pageerror", self.threw)
+        page.on("console", self._said)
+        page.on("requestfailed", self._failed)
+        page.on("response", self._answered)
 
     def threw(self, error: BrowserError) -> None:
         """A script of the page threw, and nothing caught it."""
         if len(self.errors) < ERRORS:
             self.errors.append(self.hide(error.message))
+
+    def words(self, detail: str) -> str:
+        """The end of the visit, with what was noticed where it explains something."""
+        meanwhile = f"; meanwhile: {' · '.join(self.noticed)}" if self.noticed else ""
+        return f"{self.hide(detail)}{meanwhile}{self.kept}"
+
+    async def keep(self, keeper: Keeper | None, page: Page, name: str) -> None:
+        """What it looks like now, where there is something to see."""
+        if keeper and self.views:
+            self.kept = await keeper.keep(page, name)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        # Of an answer that was an error the console tells in other words what `_answered` tells with its path.
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            self._notice(f"console: {message.text}")
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != GIVEN_UP and not request.is_navigation_request():
+            self._notice(f"{request.method} {urlsplit(request.url).path}: {request.failure}")
+
+    def _answered(self, answer: Response) -> None:
+        if answer.status >= 400 and not answer.request.is_navigation_request():
+            self._notice(f"{answer.request.method} {urlsplit(answer.url).path} answered {answer.status}")
+
+    def _notice(self, what: str) -> None:
+        told = self.hide(what)
+        if len(self.noticed) < ERRORS and told not in self.noticed:
+            self.noticed.append(told)
 
     def hide(self, text: str) -> str:
         """On one line, cut, every secret replaced by ***."""
@@ -86,18 +132,26 @@ class Traffic:
 
 
 async def visited(
-    browser: Browser, access: Access, script: UiCheck, clock: Clock, leave: Callable[[BrowserContext], None]
+    browser: Browser,
+    access: Access,
+    script: UiCheck,
+    clock: Clock,
+    leave: Callable[[BrowserContext], None],
+    folder: Path | None = None,
 ) -> Visit:
-    """The visit, by somebody new. `leave` is given the context to close."""
+    """The visit, by somebody new. `leave` is given the context to close; in `folder` a failure is kept."""
     began = clock.monotonic()
     seen = Seen(Hider(in_headers(access.headers)))
+    keeper = Keeper(folder, seen.hider, clock) if folder else None
 
     def told(outcome: Look, detail: str) -> Visit:
-        return Visit(outcome, seen.hide(detail), tuple(seen.errors), seen.views, clock.monotonic() - began)
+        good = outcome == "passed" and not seen.errors
+        said = seen.hide(detail) if good else seen.words(detail)
+        return Visit(outcome, said, tuple(seen.errors), seen.views, clock.monotonic() - began)
 
     try:
         async with asyncio.timeout(ALL_WITHIN):
-            await _visit(browser, access, script, seen, leave)
+            await _visit(browser, access, script, seen, leave, keeper)
         return told("passed", f"{script.open} did as expected")
     except StepFailed as error:
         return told("failed", str(error))
@@ -110,26 +164,44 @@ async def visited(
 
 
 async def _visit(
-    browser: Browser, access: Access, script: UiCheck, seen: Seen, leave: Callable[[BrowserContext], None]
+    browser: Browser,
+    access: Access,
+    script: UiCheck,
+    seen: Seen,
+    leave: Callable[[BrowserContext], None],
+    keeper: Keeper | None,
 ) -> None:
     # A service worker would send requests of its own, past the page's headers.
     context = await browser.new_context(service_workers="block")
     try:
+        if keeper:
+            await keeper.begin(context)
         page = await context.new_page()
-        page.on("pageerror", seen.threw)
-        traffic = Traffic(page)
-        async with own_headers(page, access):
-            await _open(page, access.url + script.open, seen)
-            await _loaded(page, traffic)
-            for step in script.do:
-                with _saying(step.words, browser):
-                    await _do(page, step)
-            for expected in script.expect:
-                with _saying(expected.words, browser):
-                    await _see(page, expected)
-            await traffic.settle(QUIET_WITHIN)
+        seen.listen(page)
+        try:
+            await _follow(page, access, script, seen, browser)
+        except (StepFailed, BrowserError):
+            await seen.keep(keeper, page, script.name)
+            raise
+        if seen.errors:
+            await seen.keep(keeper, page, script.name)
     finally:
         leave(context)
+
+
+async def _follow(page: Page, access: Access, script: UiCheck, seen: Seen, browser: Browser) -> None:
+    """The script, step by step."""
+    traffic = Traffic(page)
+    async with own_headers(page, access):
+        await _open(page, access.url + script.open, seen)
+        await _loaded(page, traffic)
+        for step in script.do:
+            with _saying(step.words, browser):
+                await _do(page, step)
+        for expected in script.expect:
+            with _saying(expected.words, browser):
+                await _see(page, expected)
+        await traffic.settle(QUIET_WITHIN)
 
 
 async def _open(page: Page, url: str, seen: Seen) -> None:
