@@ -182,6 +182,21 @@ async def test_too_few_requests_to_tell_go_back_in_time(shop: Shop, ended: Any) 
     assert "feature_recovered" not in await shop.world.types()
 
 
+async def test_a_target_that_drifts_meanwhile_is_put_right(shop: Shop) -> None:
+    """Somebody moves another target while the recovery is looked at: it gets its share back; the feature stays off."""
+    task = shop.world.start()
+    await shop.world.in_canary()
+    shop.fails = {"queue"}
+    await shop.world.until(lambda s: s.feature_off is not None and s.soaking == "canary")
+    shop.world.platforms["web"].change_by_hand(0.0)
+    state = await shop.world.until(off)
+    assert shop.world.shares() == [0.1, 0.1]
+    assert "exposure_drifted" in await shop.world.types()
+    assert shop.flags.now["QUEUE"] is False
+    assert state.rollback is None
+    task.cancel()
+
+
 async def test_an_abort_wins_over_a_feature(shop: Shop, ended: Any, person: Any) -> None:
     """While its recovery is looked at."""
     task = shop.world.start()

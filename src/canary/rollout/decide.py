@@ -249,11 +249,12 @@ def _in_phase(plan: Plan, phase: Phase, state: State, now: float) -> Action:
 
 
 def _recovering(plan: Plan, off: FeatureOff, state: State, now: float) -> Action | None:
-    """None once it can be measured what switching the feature off has brought."""
+    """None once every target has shown the feature off: then what it has brought can be measured, and a target that
+    drifts is put right as ever."""
     if now >= off.at + plan.rollback.within:
         unshown = f"nothing has shown within {plan.rollback.within:.0f} s that this helped"
         return RollBack("fail", f"{off.feature} was switched off, and {unshown}: {off.why}")
-    if not state.shown or off.seen_at is None:
+    if off.seen_at is None:
         return SwitchOff(off.target, off.flag)
     return WaitUntil(off.seen_at + SETTLES) if now < off.seen_at + SETTLES else None
 
