@@ -53,6 +53,14 @@ def test_a_good_release_meets_what_was_measured_of_it(promoted: Callable[..., St
     assert report.lines[2].endswith("alerts: none fired")
 
 
+def test_a_release_without_a_feature_is_reported_so(story: Story, promoted: Callable[..., Story]) -> None:
+    """In its first line."""
+    off = e.FeatureOffIntended(feature="export_scheduling", flag="EXPORT", target="api", candidate="{}", why="bad")
+    story.tell(off)
+    story.tell(e.SoakStarted(phase="canary", due=story.at + 1800))
+    assert ": promoted without export_scheduling in " in promoted(BESIDE, HEALTHY).report().lines[0]
+
+
 def test_kpi_rows_bring_value_limit_and_sample_size(promoted: Callable[..., Story], kpi: Any) -> None:
     """Reckoned by hand: 40 of 100 exports are scheduled, 288 blocks a day; 20 % by hand instead of 40 %."""
     report = promoted(BESIDE, HEALTHY).report()

@@ -74,7 +74,8 @@ def _done(state: State, found: Frames, now: float) -> str:
     took = f" in {duration(round(state.ended_at - state.started_at))}" if state.ended else ""
     since = f", {duration(round(max(0.0, now - found.full_at)))} after full exposure" if found.full_at else ""
     passed = ", ".join(state.passed) or "none"
-    return f"{state.service} {state.version}: {outcome}{took}, phases passed: {passed}{since}"
+    without = f" without {', '.join(state.features_off)}" if state.features_off else ""
+    return f"{state.service} {state.version}: {outcome}{without}{took}, phases passed: {passed}{since}"
 
 
 def _kpis(rows: Sequence[KpiRow]) -> str:
