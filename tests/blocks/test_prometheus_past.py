@@ -32,6 +32,7 @@ class Prometheus:
     selectors: set[str] = field(default_factory=set)
     windows: list[tuple[float, float]] = field(default_factory=list)
     status: int = 200
+    pod: str = "a:1"
 
     async def handle(self, request: web.Request) -> web.Response:
         asked = {str(key): str(value) for key, value in (await request.post()).items()}
@@ -40,7 +41,7 @@ class Prometheus:
         until, seconds = float(asked["time"]), int(match[3]) / 1000
         self.selectors.add(match[2])
         self.windows.append((until - seconds, until))
-        found = [one for pod in ("a:1", "b:1") for one in self.series(match[1], pod, until - seconds, until)]
+        found = [one for pod in (self.pod, "b:1") for one in self.series(match[1], pod, until - seconds, until)]
         return web.json_response({"status": "success", "data": {"result": found}}, status=self.status)
 
     def series(self, name: str, pod: str, since: float, until: float) -> list[dict[str, Any]]:
@@ -124,6 +125,18 @@ async def test_what_cannot_be_read_is_no_history(server: Any, plan: Plan) -> Non
     with pytest.raises(MeasurementFailed, match="503"):
         await past_of(prometheus, plan, "instance", START, START + 3600)
     await prometheus.close()
+
+
+async def test_a_label_that_repeats_the_token_is_refused(server: Any, plan: Plan) -> None:
+    """Names of pods are shown to people: something in front of the server must not slip the token in among them."""
+    token = "glsa_s3cret-of-a-reader"
+    fields = {"url": server.url, "bearer": token}
+    server.pod = f"a:{token}"
+    prometheus = PrometheusServer.from_fields("prometheus/docflow", fields, FakeClock())
+    with pytest.raises(MeasurementFailed, match="a secret of this block where a name belongs") as refused:
+        await past_of(prometheus, plan, "instance", START, START + 3600)
+    await prometheus.close()
+    assert token not in str(refused.value)
 
 
 async def test_without_prefect_there_are_no_credentials(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

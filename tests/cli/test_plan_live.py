@@ -21,6 +21,7 @@ from canary.cli.main import app
 from canary.errors import BadUsage, CredentialError
 from canary.plan.load import parse_plan
 from canary.plan.model import Plan
+from canary.testing.fakes import FakeBrowser
 from canary.testing.fly import STABLE, FlyServer
 from canary.testing.global_config import GlobalConfigs
 from canary.testing.grafana import Grafana
@@ -238,3 +239,18 @@ async def test_an_api_that_wants_another_key() -> None:
             pytest.raises(BadUsage, match=r"Prefect's API answered 401"),
         ):
             await live.live(parse_plan(document("10%")))
+
+
+@pytest.mark.parametrize(("lacking", "said"), [("", "browser: Chromium starts on this machine"), ("no Chromium", "")])
+async def test_a_plan_with_pages_asks_for_a_browser(town: Town, lacking: str, said: str) -> None:
+    """Here, where the command runs; a plan without pages starts none."""
+    visit = {"name": "queue", "open": "/queue", "expect": [{"see": "#items"}]}
+    body = json.loads(document("10%"))
+    body["phases"][0]["checks"].append(visit)
+    browser = FakeBrowser(lacks=lacking)
+    found = {one.ref: one for one in await asked(parse_plan(json.dumps(body)), town.load, lambda: browser)}
+    assert [one.line() for one in found.values() if one.ref == "browser" and one.good] == ([said] if said else [])
+    assert all("no Chromium" in problem for problem in found["browser"].problems)
+    assert bool(found["browser"].problems) is bool(lacking)
+    plain = await asked(parse_plan(document("10%")), town.load, lambda: browser)
+    assert "browser" not in {one.ref for one in plain}

@@ -10,20 +10,23 @@ from typing import cast
 
 from prefect.exceptions import PrefectHTTPStatusError
 
+from canary.blocks.opener import OPENER
 from canary.blocks.registry import Block, load_fields, open_block
 from canary.blocks.token import ApiToken
 from canary.cli.deploying import prefect_api
 from canary.errors import BadUsage, CanaryError, Refused
 from canary.plan.kinds import KINDS, kind_of
-from canary.plan.model import Plan
+from canary.plan.model import Plan, UiCheck
 from canary.plan.units import percent
-from canary.ports import Dashboards, Notifier, Stepwise, Target
+from canary.ports import Browser, Dashboards, Notifier, Stepwise, Target
 from canary.rollout.preflight import Load
 from canary.rollout.waiting import PROVIDER_TIMEOUT
 
 Question = Callable[[], Awaitable[str]]
 """Asks one thing; the good news in words. Raises CanaryError for bad news."""
 
+STARTED_WITHIN = 25.0
+"""Seconds for Chromium to start: a little more than it is given by itself."""
 LOADED_WITHIN = 16.0
 """Seconds for Prefect to give a block: a little more than its loading allows itself."""
 
@@ -53,9 +56,25 @@ async def live(plan: Plan) -> Sequence[Said]:
     raise BadUsage(f"Prefect's API answered {status}", "correct PREFECT_API_URL, or the key that it asks for")
 
 
-async def asked(plan: Plan, load: Load) -> Sequence[Said]:
+async def asked(plan: Plan, load: Load, browser: Callable[[], Browser] = OPENER.browser) -> Sequence[Said]:
     """As `live`, of blocks that `load` knows; in the plan's order, all of them at the same time. Never raises."""
-    return await asyncio.gather(*(_block(ref, plan, load) for ref in plan.block_refs()))
+    blocks = [_block(ref, plan, load) for ref in plan.block_refs()]
+    pages = [_pages_here(browser())] if any(isinstance(check, UiCheck) for check in plan.checks) else []
+    return await asyncio.gather(*blocks, *pages)
+
+
+async def _pages_here(browser: Browser) -> Said:
+    """Whether pages can be visited from this machine; the worker's may be another one."""
+
+    async def starts() -> str:
+        await browser.check_connection()
+        return "Chromium starts on this machine"
+
+    try:
+        good, bad = await _answer(starts, STARTED_WITHIN)
+    finally:
+        await browser.close()
+    return Said("browser", (good,)) if good else Said("browser", (), (f"browser, on this machine: {bad}",))
 
 
 async def _block(ref: str, plan: Plan, load: Load) -> Said:
