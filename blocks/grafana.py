@@ -12,7 +12,7 @@ from canary.blocks.base import CanaryBlock, Secret, Url
 from canary.blocks.grafana_frames import FrameApi
 from canary.blocks.grafana_push import Pushes
 from canary.blocks.http import Credential, Http, Rejected, bearer
-from canary.blocks.promapi import PromApi, of_arms, of_labels, queries
+from canary.blocks.promapi import PromApi, of_arms, of_labels, queries, told
 from canary.errors import CredentialError, MeasurementFailed, ProviderError
 from canary.judge.series import Series, increments
 from canary.plan.model import Arms, Signal
@@ -83,7 +83,8 @@ class GrafanaServer(CanaryBlock):
         An hour or so at once: an answer of more than 64 MB is refused.
         """
         with raw.measuring():
-            return await self._api.told(queries(signals, of_labels(labels), since, until), until)
+            found = await self._api.series(queries(signals, of_labels(labels), since, until), until)
+            return told(self._http, found)
 
     async def _raw(self, signals: Mapping[str, Signal], selector: str, since: float, until: float) -> list[Series]:
         with raw.measuring():

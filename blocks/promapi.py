@@ -33,13 +33,6 @@ class PromApi:
             asked = [group.create_task(self.ask(query, at)) for query in queries]
         return [one for answer in asked for one in self._series(answer.result())]
 
-    async def told(self, queries: Sequence[str], at: float) -> list[Series]:
-        """As `series`, of which people are shown the labels. Raises ProviderUnavailable where one repeats a secret."""
-        found = await self.series(queries, at)
-        words = {word for one in found for pair in one.labels.items() for word in pair}
-        self.http.no_echo(f"{self.url}/api/v1/query", sorted(words))
-        return found
-
     async def check(self, at: float) -> None:
         """Asks for what every server can answer."""
         await self.ask("vector(1)", at)
@@ -84,6 +77,12 @@ def partial(http: Http, warnings: str) -> ProviderUnavailable:
         f"{http.ref}: Prometheus warns of its own answer: {http.hide(warnings)}",
         "look at the server's own log; the next read asks again",
     )
+
+
+def told(http: Http, found: list[Series]) -> list[Series]:
+    """The same, for people to see their labels. Raises ProviderUnavailable where one repeats a secret."""
+    http.no_echo("a query", sorted({word for one in found for pair in one.labels.items() for word in pair}))
+    return found
 
 
 def queries(signals: Mapping[str, Signal], selector: str, since: float, until: float) -> list[str]:

@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from canary.blocks import raw
 from canary.blocks.base import CanaryBlock, MaybeSecret, Url
 from canary.blocks.http import OPEN, Credential, Http, bearer
-from canary.blocks.promapi import PromApi, of_arms, of_labels, queries
+from canary.blocks.promapi import PromApi, of_arms, of_labels, queries, told
 from canary.errors import MeasurementFailed, ProviderError
 from canary.judge.series import Series, increments
 from canary.plan.model import Arms, Signal
@@ -77,7 +77,8 @@ class PrometheusServer(CanaryBlock):
         An hour or so at once: an answer of more than 64 MB is refused.
         """
         with raw.measuring():
-            return await self._api.told(queries(signals, of_labels(labels), since, until), until)
+            found = await self._api.series(queries(signals, of_labels(labels), since, until), until)
+            return told(self._http, found)
 
     async def _raw(self, signals: Mapping[str, Signal], selector: str, since: float, until: float) -> list[Series]:
         with raw.measuring():
