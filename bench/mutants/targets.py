@@ -27,6 +27,7 @@ TESTS = (
     "tests/rollout/test_asking_runs.py",
     "tests/rollout/test_decide.py",
     "tests/rollout/test_decide_exactly.py",
+    "tests/rollout/test_features.py",
     "tests/rollout/test_folding.py",
     "tests/rollout/test_folding_rules.py",
     "tests/rollout/test_guard.py",
